@@ -1,0 +1,167 @@
+package sentinel
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// SourceType names the kind of log that a source holds.
+type SourceType string
+
+// The source types. Auto lets the parser look at each line.
+const (
+	TypeAuto     SourceType = "auto"
+	TypeSSH      SourceType = "ssh"
+	TypeNginx    SourceType = "nginx"
+	TypeApache   SourceType = "apache"
+	TypeSyslog   SourceType = "syslog"
+	TypeKernel   SourceType = "kernel"
+	TypeFirewall SourceType = "firewall"
+	TypeAudit    SourceType = "audit"
+	TypeMail     SourceType = "mail"
+	TypeFTP      SourceType = "ftp"
+	TypeDNS      SourceType = "dns"
+	TypeDB       SourceType = "db"
+	TypeJSON     SourceType = "json"
+	TypeApp      SourceType = "app"
+)
+
+// EventType says what happened, whatever program said it.
+type EventType uint8
+
+// The event types. An event of type EventOther was understood as far as its
+// header only.
+const (
+	EventOther EventType = iota
+	EventAuthFail
+	EventAuthOK
+	EventAuthInvalidUser
+	// EventAuthProbe is a connection that ended before authentication: bad
+	// protocol, no key exchange, no identification, scanner banners.
+	EventAuthProbe
+	EventHTTPAccess
+	EventHTTPError
+	EventSudo
+	EventSu
+	EventUserAdd
+	EventExec
+	EventFileWrite
+	EventNetConnect
+	EventFWDrop
+	EventSvcStop
+	NumEventTypes
+)
+
+var eventNames = [NumEventTypes]string{
+	"other", "auth_fail", "auth_ok", "auth_invalid_user", "auth_probe", "http_access", "http_error",
+	"sudo", "su", "user_add", "exec", "file_write", "net_connect", "fw_drop", "svc_stop",
+}
+
+// String returns the name used in rules, for example "auth_fail".
+func (t EventType) String() string {
+	if t < NumEventTypes {
+		return eventNames[t]
+	}
+	return fmt.Sprintf("EventType(%d)", uint8(t))
+}
+
+// ParseEventType reads the name of an event type. Its error lists them all.
+func ParseEventType(text string) (EventType, error) {
+	for i, name := range eventNames {
+		if text == name {
+			return EventType(i), nil
+		}
+	}
+	return EventOther, fmt.Errorf("event type %q is none of %s", text, strings.Join(eventNames[:], ", "))
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (t EventType) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// Event is what one line says, as typed fields. A field that the line does not
+// have is left zero. All strings alias the line: whoever keeps an event beyond
+// its batch clones them.
+//
+// One Event is reused for all lines of a source, so that reading a line that
+// matches nothing allocates nothing.
+type Event struct {
+	// Time is when it happened, by the line's own stamp; zero without one.
+	Time time.Time
+	// Received is when the line was read.
+	Received time.Time
+	// Source is the id of the source; SourceType its kind.
+	Source     string
+	SourceType SourceType
+	Type       EventType
+	// Raw is the whole line; Message the text after the header.
+	Raw, Message string
+	// Repeat is how often the event happened, at least 1 ("message repeated 3
+	// times" gives 3).
+	Repeat int
+	// Host, Program and PID come from the line's header, never from its text.
+	Host, Program string
+	PID           int
+	// SrcIP is the attacker or client; invalid if the line names none. It is
+	// unmapped and has no zone. SrcPort is 0 if unknown.
+	SrcIP   netip.Addr
+	SrcPort uint16
+	DstIP   netip.Addr
+	DstPort uint16
+	// PeerIP is the peer of the connection where SrcIP was taken from a
+	// forwarding header (FromHeader); XFF is that header.
+	PeerIP     netip.Addr
+	XFF        string
+	FromHeader bool
+	// User is the account; Outcome is "success", "failure" or empty; Method is
+	// how it was tried ("password", "publickey", ...).
+	User, Outcome, Method string
+	HTTP                  HTTP
+}
+
+// HTTP has the fields of an access-log line.
+type HTTP struct {
+	Method string
+	// Target is the request target as the client sent it, after undoing the
+	// logger's own escaping; Path and Query are its parts before and after the
+	// first '?'. Malformed says that the request line has no such form; Target
+	// then holds all of it.
+	Target, Path, Query string
+	Malformed           bool
+	Proto               string
+	// Status is the code answered, 0 if unknown; Bytes the body's size, -1 if
+	// unknown.
+	Status int
+	Bytes  int64
+	// Referer and UserAgent are empty where the log says "-".
+	Referer, UserAgent string
+	// Host is the virtual host, where logged.
+	Host string
+	// Duration is the time taken to answer, 0 if not logged.
+	Duration time.Duration
+}
+
+// Reset makes e the zero event with Repeat 1.
+func (e *Event) Reset() { *e = Event{Repeat: 1, HTTP: HTTP{Bytes: -1}} }
+
+// Entity returns the network that stands for an address in counting and
+// blocking: the /32 of an IPv4 address, the /64 of an IPv6 one. Addresses are
+// normalised first. The entity of an invalid address is invalid.
+func Entity(a netip.Addr) netip.Prefix {
+	a = Normalize(a)
+	if !a.IsValid() {
+		return netip.Prefix{}
+	}
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // cannot fail: a is valid and without zone
+	return p
+}
+
+// Normalize drops the zone of an address and unmaps an IPv4-mapped IPv6 one.
+// Every look-up in a list of networks does this first: 10.0.0.0/8 does not
+// contain ::ffff:10.1.2.3.
+func Normalize(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
