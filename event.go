@@ -80,6 +80,39 @@ func ParseEventType(text string) (EventType, error) {
 // MarshalText implements encoding.TextMarshaler.
 func (t EventType) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
+// AuthStep ranks the lines that a server writes about one login attempt, so
+// that an attempt is counted once: within one (host, pid, address) a later step
+// says again what an earlier one said. Steps are ordered as they are written.
+type AuthStep uint8
+
+// The steps of an attempt.
+const (
+	// AuthStepNone: the line is not about one attempt.
+	AuthStepNone AuthStep = iota
+	// AuthStepInvalid: the account does not exist or may not log in ("Invalid
+	// user x from", "not allowed because").
+	AuthStepInvalid
+	// AuthStepPAM: what PAM says ("authentication failure; ... rhost="). Repeat
+	// may be more than 1 ("PAM 2 more authentication failures").
+	AuthStepPAM
+	// AuthStepFailed: the server's own word on one try ("Failed password for").
+	AuthStepFailed
+	// AuthStepSummary: the end of a connection that had failed tries ("maximum
+	// authentication attempts exceeded", "Connection closed by authenticating
+	// user"). It counts only if nothing else of the connection did.
+	AuthStepSummary
+)
+
+var authStepNames = [...]string{"none", "invalid", "pam", "failed", "summary"}
+
+// String returns the step's name, for example "failed".
+func (s AuthStep) String() string {
+	if int(s) < len(authStepNames) {
+		return authStepNames[s]
+	}
+	return fmt.Sprintf("AuthStep(%d)", uint8(s))
+}
+
 // Event is what one line says, as typed fields. A field that the line does not
 // have is left zero. All strings alias the line: whoever keeps an event beyond
 // its batch clones them.
@@ -117,7 +150,9 @@ type Event struct {
 	// User is the account; Outcome is "success", "failure" or empty; Method is
 	// how it was tried ("password", "publickey", ...).
 	User, Outcome, Method string
-	HTTP                  HTTP
+	// AuthStep says which of the several lines of one login attempt this is.
+	AuthStep AuthStep
+	HTTP     HTTP
 }
 
 // HTTP has the fields of an access-log line.
