@@ -1,0 +1,236 @@
+// Package config reads the agent's configuration file.
+//
+// The file is YAML and read strictly: an unknown key, a wrong type or a value
+// out of bounds is a fault, and all faults of a file are reported at once, each
+// with its place, what was expected and what was probably meant. Keys that are
+// absent keep their defaults, which stand in one place, Default. An empty file
+// is a valid configuration.
+//
+// The keys, their bounds and what they mean are one table (schema.go), from
+// which reading, the search for the nearest key and Show all work.
+package config
+
+import (
+	"maps"
+	"net/netip"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+)
+
+// DefaultPath is where the configuration file is looked for if nothing else is
+// said.
+const DefaultPath = "/etc/sentinel/config.yml"
+
+// Auto is the value of keys that the agent finds out by itself.
+const Auto = "auto"
+
+// Config is a whole, valid configuration. Do not change one that others can
+// see: make a new one.
+type Config struct {
+	Agent       Agent
+	Logs        Logs
+	Detection   Detection
+	Response    Response
+	Database    Database
+	Performance Performance
+
+	// file is the name the configuration was read from; set has the line of
+	// each key that it gives.
+	file string
+	set  map[string]int
+}
+
+// Agent says who this agent is and how it is reached.
+type Agent struct {
+	// ID is Auto (made at the first start and kept) or a name of 1 to 64
+	// letters, digits, dots, underscores and hyphens.
+	ID string
+	// Hostname is Auto (asked of the system) or a name as for ID, up to 253.
+	Hostname string
+	// LogLevel is "debug", "info", "warning" or "error".
+	LogLevel string
+	// Socket is the absolute path of the control socket, at most 100 bytes.
+	Socket string
+}
+
+// Logs says what is read.
+type Logs struct {
+	// Discovery adds the usual log files that exist to Sources.
+	Discovery bool
+	// Sources are the files named in the configuration, in its order.
+	Sources []Source
+}
+
+// Source is one log file or a glob of them.
+type Source struct {
+	// Path is absolute; it may hold *, ? and [...].
+	Path string
+	// Type is the kind of log; TypeAuto lets the parser look.
+	Type sentinel.SourceType
+	// TrustedProxies may say in a forwarding header who the client was.
+	TrustedProxies []netip.Prefix
+	// FromStart reads a file that is seen for the first time from its start
+	// instead of its end.
+	FromStart bool
+	// Timezone is "local", "UTC" or the IANA name of the zone of stamps that
+	// name none; Location is that zone, never nil.
+	Timezone string
+	Location *time.Location
+}
+
+// Detection says what is looked for.
+type Detection struct {
+	Rules Rules
+}
+
+// Rules says which rules are used.
+type Rules struct {
+	// Enabled switches rules on, the built-in ones and those of CustomDir.
+	Enabled bool
+	// CustomDir is an absolute path; it need not exist.
+	CustomDir string
+	// Disabled has the ids of rules that are left out.
+	Disabled []string
+}
+
+// Mode says whether blocks are real.
+type Mode string
+
+// The modes: in ModeObserve all is recorded and nothing is blocked.
+const (
+	ModeObserve Mode = "observe"
+	ModeProtect Mode = "protect"
+)
+
+// Backend names what holds the blocks.
+type Backend string
+
+// The backends. BackendAuto takes the best that works on the host.
+const (
+	BackendAuto     Backend = "auto"
+	BackendNFTables Backend = "nftables"
+	BackendDryRun   Backend = "dryrun"
+)
+
+// Response says what is done about attackers.
+type Response struct {
+	Mode Mode
+	// AutoBlock lets the agent block without being asked.
+	AutoBlock bool
+	// MinScore is the decision score from which an attacker is blocked, 0.6..1.
+	MinScore float64
+	// BlockDuration is how long the first block lasts.
+	BlockDuration BlockDuration
+	// MaxBlocks is how many blocks are in force at most, 1..1,000,000.
+	MaxBlocks int
+	// MaxNewBlocksPerMinute is where the agent stops blocking by itself and
+	// raises an alarm, 1..1,000,000.
+	MaxNewBlocksPerMinute int
+	// MaxPrefix bounds how wide a block may be.
+	MaxPrefix MaxPrefix
+	// Whitelist is never blocked.
+	Whitelist []netip.Prefix
+	Firewall  Firewall
+}
+
+// BlockDuration is the length of a first block by the severity of its threat,
+// each 1 s to 7 days. Lower severities are never blocked.
+type BlockDuration struct {
+	High, Critical time.Duration
+}
+
+// MaxPrefix has the fewest bits that a blocked network may have: V4 16..32, V6
+// 32..64.
+type MaxPrefix struct {
+	V4, V6 int
+}
+
+// Firewall says what holds the blocks.
+type Firewall struct {
+	Backend Backend
+}
+
+// Database says where things are remembered and for how long.
+type Database struct {
+	// Path is absolute.
+	Path string
+	// RetentionDays is how long threats and actions are kept, 1..3650.
+	RetentionDays int
+}
+
+// Performance bounds how much is done at once.
+type Performance struct {
+	// BatchSize is how many lines are read, judged and stored together,
+	// 1..65536.
+	BatchSize int
+}
+
+// Default returns the configuration of an empty file.
+func Default() *Config {
+	return &Config{
+		Agent: Agent{
+			ID:       Auto,
+			Hostname: Auto,
+			LogLevel: "info",
+			Socket:   "/run/sentinel/sentinel.sock",
+		},
+		Logs: Logs{Discovery: true},
+		Detection: Detection{Rules: Rules{
+			Enabled:   true,
+			CustomDir: "/etc/sentinel/rules.d",
+		}},
+		Response: Response{
+			Mode:                  ModeProtect,
+			AutoBlock:             true,
+			MinScore:              0.6,
+			BlockDuration:         BlockDuration{High: time.Hour, Critical: 24 * time.Hour},
+			MaxBlocks:             50_000,
+			MaxNewBlocksPerMinute: 2000,
+			MaxPrefix:             MaxPrefix{V4: 24, V6: 56},
+			Whitelist: []netip.Prefix{
+				netip.MustParsePrefix("127.0.0.1/32"),
+				netip.MustParsePrefix("10.0.0.0/8"),
+				netip.MustParsePrefix("192.168.0.0/16"),
+			},
+			Firewall: Firewall{Backend: BackendAuto},
+		},
+		Database:    Database{Path: "/var/lib/sentinel/sentinel.db", RetentionDays: 90},
+		Performance: Performance{BatchSize: 512},
+	}
+}
+
+// DefaultSource returns a source with everything but its path at its default:
+// forwarding headers are believed from this host alone.
+func DefaultSource() Source {
+	return Source{
+		Type:           sentinel.TypeAuto,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		Timezone:       "local",
+		Location:       time.Local,
+	}
+}
+
+// File returns the name of the file that the configuration was read from, empty
+// for Default.
+func (c *Config) File() string { return c.file }
+
+// IsSet reports whether the file gave the key, for example
+// "response.max_blocks", and on which line.
+func (c *Config) IsSet(key string) (line int, ok bool) {
+	line, ok = c.set[key]
+	return line, ok
+}
+
+// Clone returns a copy that shares nothing that can be changed.
+func (c *Config) Clone() *Config {
+	d := *c
+	d.set = maps.Clone(c.set)
+	d.Logs.Sources = append([]Source(nil), c.Logs.Sources...)
+	for i := range d.Logs.Sources {
+		d.Logs.Sources[i].TrustedProxies = append([]netip.Prefix(nil), d.Logs.Sources[i].TrustedProxies...)
+	}
+	d.Detection.Rules.Disabled = append([]string(nil), c.Detection.Rules.Disabled...)
+	d.Response.Whitelist = append([]netip.Prefix(nil), c.Response.Whitelist...)
+	return &d
+}

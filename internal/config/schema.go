@@ -1,0 +1,122 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+)
+
+// schema returns all keys of the file, in the order in which they are shown,
+// tied to the fields of c.
+func schema(c *Config) section {
+	return section{
+		{"agent", section{
+			{"id", &text{p: &c.Agent.ID, check: agentID}},
+			{"hostname", &text{p: &c.Agent.Hostname, check: hostname}},
+			{"log_level", newEnum(&c.Agent.LogLevel, "debug", "info", "warning", "error")},
+			{"socket", &text{p: &c.Agent.Socket, check: socketPath}},
+		}},
+		{"logs", section{
+			{"discovery", &boolean{&c.Logs.Discovery}},
+			{"sources", &sources{&c.Logs.Sources}},
+		}},
+		{"detection", section{
+			{"rules", section{
+				{"enabled", &boolean{&c.Detection.Rules.Enabled}},
+				{"custom_rules_dir", &text{p: &c.Detection.Rules.CustomDir, check: absolutePath}},
+				{"disabled", &texts{p: &c.Detection.Rules.Disabled, check: ruleID, what: "the id of a rule"}},
+			}},
+		}},
+		{"response", section{
+			{"mode", newEnum(&c.Response.Mode, ModeObserve, ModeProtect)},
+			{"auto_block", &boolean{&c.Response.AutoBlock}},
+			{"min_score", &number{&c.Response.MinScore, 0.6, 1}},
+			{"block_duration", section{
+				{"HIGH", &duration{&c.Response.BlockDuration.High, time.Second, 7 * 24 * time.Hour}},
+				{"CRITICAL", &duration{&c.Response.BlockDuration.Critical, time.Second, 7 * 24 * time.Hour}},
+			}},
+			{"max_blocks", &integer{&c.Response.MaxBlocks, 1, 1_000_000}},
+			{"max_new_blocks_per_minute", &integer{&c.Response.MaxNewBlocksPerMinute, 1, 1_000_000}},
+			{"max_prefix", section{
+				{"v4", &integer{&c.Response.MaxPrefix.V4, 16, 32}},
+				{"v6", &integer{&c.Response.MaxPrefix.V6, 32, 64}},
+			}},
+			{"whitelist", &networks{&c.Response.Whitelist}},
+			{"firewall", section{
+				{"backend", newEnum(&c.Response.Firewall.Backend, BackendAuto, BackendNFTables, BackendDryRun).
+					later("iptables", "ufw")},
+			}},
+		}},
+		{"database", section{
+			{"path", &text{p: &c.Database.Path, check: absolutePath}},
+			{"retention_days", &integer{&c.Database.RetentionDays, 1, 3650}},
+		}},
+		{"performance", section{
+			{"batch_size", &integer{&c.Performance.BatchSize, 1, 65536}},
+		}},
+	}
+}
+
+// sourceSchema is the schema of one entry of logs.sources.
+func sourceSchema(s *Source) section {
+	return section{
+		{"path", &text{p: &s.Path, check: globPath}},
+		{"type", newEnum(&s.Type, sourceTypes()...).alias("system", sentinel.TypeSyslog)},
+		{"trusted_proxies", &networks{&s.TrustedProxies}},
+		{"from_start", &boolean{&s.FromStart}},
+		{"timezone", &timezone{s}},
+	}
+}
+
+func sourceTypes() []sentinel.SourceType {
+	return []sentinel.SourceType{
+		sentinel.TypeAuto, sentinel.TypeSSH, sentinel.TypeNginx, sentinel.TypeApache, sentinel.TypeSyslog,
+		sentinel.TypeKernel, sentinel.TypeFirewall, sentinel.TypeAudit, sentinel.TypeMail, sentinel.TypeFTP,
+		sentinel.TypeDNS, sentinel.TypeDB, sentinel.TypeJSON, sentinel.TypeApp,
+	}
+}
+
+// unsupported has keys that a reader of other documentation may expect, and why
+// they are not there.
+func unsupported(key string) (message, hint string, ok bool) {
+	const later = "not supported by this version"
+	const remove = "remove it"
+	known := map[string][2]string{
+		"notifications":                     {later, remove + "; threats are shown by 'sentinelctl threats'"},
+		"cloud":                             {later, remove + "; this agent works by itself"},
+		"metrics":                           {later, remove + "; figures are shown by 'sentinelctl status'"},
+		"reports":                           {later, remove},
+		"scan":                              {later, remove},
+		"geo":                               {later, remove},
+		"detection.anomaly":                 {later, remove + "; only rules detect"},
+		"detection.llm":                     {later, remove + "; only rules detect"},
+		"response.prefix_block":             {later, remove},
+		"performance.max_events_per_second": {"there is no such limit: no line is dropped, the log files are the buffer", remove},
+		"performance.worker_threads":        {"there is no such number: one engine judges all lines", remove + "; GOMAXPROCS in the environment bounds the cores used"},
+	}
+	v, ok := known[key]
+	return v[0], v[1], ok
+}
+
+// Keys returns the full names of all keys outside lists, in the order of the
+// file, for example "response.firewall.backend".
+func Keys() []string {
+	var keys []string
+	schema(Default()).walk("", func(key string, _ value) { keys = append(keys, key) })
+	return keys
+}
+
+// Changed returns the keys whose values differ, sorted.
+func Changed(a, b *Config) []string {
+	shown := map[string]string{}
+	schema(a).walk("", func(key string, v value) { shown[key] = flat(v.show()) })
+	changed := map[string]bool{}
+	schema(b).walk("", func(key string, v value) {
+		if shown[key] != flat(v.show()) {
+			changed[key] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(changed))
+}
