@@ -1,0 +1,462 @@
+package control
+
+import (
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+)
+
+// The names of the methods.
+const (
+	MethodStatus       = "agent.status"
+	MethodReload       = "agent.reload"
+	MethodThreats      = "threats.list"
+	MethodThreat       = "threats.get"
+	MethodExplain      = "threats.explain"
+	MethodThreatStatus = "threats.status"
+	MethodTail         = "logs.tail"
+	MethodSources      = "logs.sources"
+	MethodUnparsed     = "logs.unparsed"
+	MethodBlock        = "firewall.block"
+	MethodUnblock      = "firewall.unblock"
+	MethodBlocks       = "firewall.list"
+	MethodConfig       = "config.get"
+	MethodAllow        = "whitelist.add"
+	MethodDisallow     = "whitelist.remove"
+	MethodAllowed      = "whitelist.list"
+	MethodRules        = "rules.list"
+	MethodRule         = "rules.get"
+)
+
+// Health is the agent's own opinion of itself.
+type Health string
+
+// The two healths.
+const (
+	HealthOK       Health = "ok"
+	HealthDegraded Health = "degraded"
+)
+
+// Status is the answer to agent.status.
+type Status struct {
+	Version  string `json:"version"`
+	AgentID  string `json:"agent_id"`
+	Hostname string `json:"hostname"`
+	PID      int    `json:"pid"`
+	// Started is when the agent started, Uptime how long ago that is by the
+	// monotonic clock.
+	Started time.Time `json:"started"`
+	Uptime  Seconds   `json:"uptime"`
+	// CPUPercent is the share of one core over the last minute; Memory the
+	// resident set in bytes.
+	CPUPercent float64 `json:"cpu_percent"`
+	Memory     uint64  `json:"memory_bytes"`
+	// Mode is "observe" or "protect".
+	Mode string `json:"mode"`
+	// Health is degraded if Reasons is not empty.
+	Health   Health         `json:"health"`
+	Reasons  []string       `json:"reasons"`
+	Firewall FirewallStatus `json:"firewall"`
+	Sources  []SourceStatus `json:"sources"`
+	Last24h  Totals         `json:"last_24h"`
+	// Blocks is how many blocks are in force, Simulated ones among them.
+	Blocks    int         `json:"blocks_in_force"`
+	Simulated int         `json:"blocks_simulated"`
+	Rules     RulesStatus `json:"rules"`
+	// State has the sizes of the engine's memory.
+	State []StateSize `json:"state"`
+	// Alarms are the newest, at most 20, newest first.
+	Alarms []Alarm `json:"alarms"`
+	// Generation counts the configurations loaded since the start, from 1;
+	// ConfigFile is the file, ConfigError why the last reload was refused.
+	Generation  int       `json:"config_generation"`
+	ConfigFile  string    `json:"config_file"`
+	ConfigTime  time.Time `json:"config_loaded"`
+	ConfigError string    `json:"config_error,omitempty"`
+	Database    Database  `json:"database"`
+}
+
+// Database is the state of the agent's store.
+type Database struct {
+	Path string `json:"path"`
+	// Size is in bytes, with the write-ahead log.
+	Size int64 `json:"size_bytes"`
+	// Error is why the last write failed, empty if it did not.
+	Error string `json:"error,omitempty"`
+}
+
+// FirewallStatus says whether the kernel holds what it should.
+type FirewallStatus struct {
+	Backend string `json:"backend"`
+	Healthy bool   `json:"healthy"`
+	// Reason says why this backend was chosen, Error what it last failed with.
+	Reason string `json:"reason,omitempty"`
+	Error  string `json:"error,omitempty"`
+	// Desired and Actual are numbers of blocks.
+	Desired int `json:"desired"`
+	Actual  int `json:"actual"`
+	// Dropped counts packets that were dropped, since the table was made.
+	Dropped uint64    `json:"dropped_packets"`
+	Checked time.Time `json:"checked,omitzero"`
+}
+
+// SourceStatus is the state of one followed file.
+type SourceStatus struct {
+	// ID is the configured path or glob member, Path the file being read.
+	ID   string              `json:"id"`
+	Path string              `json:"path"`
+	Type sentinel.SourceType `json:"type"`
+	// State is "active", "waiting", "denied", "missing" and so on; Reason says
+	// more where it is not active.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// LastEvent is when the last line was read.
+	LastEvent time.Time `json:"last_event,omitzero"`
+	Lines     uint64    `json:"lines"`
+	Parsed    uint64    `json:"parsed"`
+	Unparsed  uint64    `json:"unparsed"`
+	// Lag is how many bytes of the file are still to be read.
+	Lag int64 `json:"lag_bytes"`
+	// Cut counts lines longer than sentinel.MaxLine, Rotations changes of file.
+	Cut       uint64 `json:"cut,omitempty"`
+	Rotations uint64 `json:"rotations,omitempty"`
+}
+
+// Totals sums up a day.
+type Totals struct {
+	Events   uint64 `json:"events"`
+	Threats  uint64 `json:"threats"`
+	Blocked  uint64 `json:"blocked"`
+	Critical uint64 `json:"critical"`
+}
+
+// RulesStatus says what was loaded.
+type RulesStatus struct {
+	Loaded   int `json:"loaded"`
+	Disabled int `json:"disabled"`
+	Skipped  int `json:"skipped"`
+	// Problems are at most 100.
+	Problems []RuleProblem `json:"problems"`
+}
+
+// RuleProblem is a fault of a rule file.
+type RuleProblem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	RuleID  string `json:"rule_id,omitempty"`
+	Message string `json:"message"`
+	// Warning: the rule is used nevertheless.
+	Warning bool `json:"warning,omitempty"`
+}
+
+// StateSize is how much of one bounded memory is used.
+type StateSize struct {
+	Name string `json:"name"`
+	Used int    `json:"used"`
+	// Limit is how many it may hold, 0 if it is bounded by something else.
+	Limit     int    `json:"limit,omitempty"`
+	Bytes     int64  `json:"bytes,omitempty"`
+	Evictions uint64 `json:"evictions"`
+}
+
+// Alarm is something about the agent itself that a person should know.
+type Alarm struct {
+	Time time.Time `json:"time"`
+	Kind string    `json:"kind"`
+	Text string    `json:"text"`
+}
+
+// ThreatsParams selects threats. The zero value is the 20 newest.
+type ThreatsParams struct {
+	// Severity is the exact one, MinSeverity the lowest; nil means any.
+	Severity    *sentinel.Severity `json:"severity,omitempty"`
+	MinSeverity *sentinel.Severity `json:"min_severity,omitempty"`
+	// Since and Until bound the time of the last event; zero is open.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	// Type, Source and Status are exact; IP is an address or network that the
+	// attacker lies in.
+	Type   string          `json:"type,omitempty"`
+	Source string          `json:"source,omitempty"`
+	Status sentinel.Status `json:"status,omitempty"`
+	IP     Network         `json:"ip,omitzero"`
+	// Limit is 1..MaxPage, 0 for 20. Cursor is the Next of the page before.
+	Limit  int    `json:"limit,omitempty"`
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// ThreatsResult is one page of threats, newest first.
+type ThreatsResult struct {
+	Threats []ThreatRow `json:"threats"`
+	// Total is how many there are on all pages; Next is empty on the last.
+	Total int    `json:"total"`
+	Next  string `json:"next,omitempty"`
+}
+
+// ThreatRow is a threat with its short id.
+type ThreatRow struct {
+	// ShortID is the shortest ending of the id that no other threat has.
+	ShortID string `json:"short_id"`
+	sentinel.Threat
+}
+
+// ThreatParams names a threat: its id, or any part of it that no other has at
+// the start or at the end.
+type ThreatParams struct {
+	ID string `json:"id"`
+}
+
+// ThreatResult is a threat with everything that was done about it.
+type ThreatResult struct {
+	ThreatRow
+	Actions []sentinel.Action `json:"actions"`
+	// Blocks are those of the attacker that are in force now.
+	Blocks []sentinel.BlockRecord `json:"blocks"`
+}
+
+// Explanation says in words why a threat is one.
+type Explanation struct {
+	ID       string `json:"id"`
+	ShortID  string `json:"short_id"`
+	Headline string `json:"headline"`
+	// What tells what happened, a sentence each.
+	What     []string            `json:"what"`
+	Evidence []sentinel.Evidence `json:"evidence"`
+	// Score has one line for each part of the score.
+	Score []string `json:"score"`
+	// Action says what was done and why, or why not more; Undo has commands.
+	Action string   `json:"action"`
+	Undo   []string `json:"undo"`
+	// Attack has MITRE ATT&CK ids.
+	Attack []string `json:"attack"`
+}
+
+// ThreatStatusParams sets the status of a threat.
+type ThreatStatusParams struct {
+	ID     string          `json:"id"`
+	Status sentinel.Status `json:"status"`
+	// Reason is at most MaxReason bytes.
+	Reason string `json:"reason,omitempty"`
+}
+
+// TailParams selects events. The zero value is all of them.
+type TailParams struct {
+	// Source is the id of a source, Type an event type; empty means any.
+	Source string `json:"source,omitempty"`
+	Type   string `json:"type,omitempty"`
+	// Matched leaves out events that no rule matched; Unparsed shows only
+	// lines that were not understood.
+	Matched  bool    `json:"matched,omitempty"`
+	Unparsed bool    `json:"unparsed,omitempty"`
+	IP       Network `json:"ip,omitzero"`
+}
+
+// LogEvent is one line as the engine saw it.
+type LogEvent struct {
+	// Time is the line's own, Received when it was read.
+	Time       time.Time           `json:"time,omitzero"`
+	Received   time.Time           `json:"received"`
+	Source     string              `json:"source"`
+	SourceType sentinel.SourceType `json:"source_type"`
+	Parsed     bool                `json:"parsed"`
+	Type       string              `json:"type"`
+	IP         string              `json:"ip,omitempty"`
+	User       string              `json:"user,omitempty"`
+	Outcome    string              `json:"outcome,omitempty"`
+	Program    string              `json:"program,omitempty"`
+	Method     string              `json:"method,omitempty"`
+	Target     string              `json:"target,omitempty"`
+	Status     int                 `json:"status,omitempty"`
+	// Raw is the line, cut to MaxRaw bytes.
+	Raw string `json:"raw"`
+	// Rules are the ids of the rules that matched, Fired those of them that
+	// reached their threshold.
+	Rules    []string           `json:"rules,omitempty"`
+	Fired    []string           `json:"fired,omitempty"`
+	Severity *sentinel.Severity `json:"severity,omitempty"`
+	ThreatID string             `json:"threat_id,omitempty"`
+	// Missed is how many events before this one were left out because the
+	// reader was too slow.
+	Missed uint64 `json:"missed,omitempty"`
+}
+
+// SourcesResult is the answer to logs.sources.
+type SourcesResult struct {
+	Sources []SourceStatus `json:"sources"`
+}
+
+// UnparsedParams selects shapes of lines that were not understood.
+type UnparsedParams struct {
+	// Source is the id of a source; empty means all.
+	Source string `json:"source,omitempty"`
+	// Limit is 1..MaxPage, 0 for 20.
+	Limit int `json:"limit,omitempty"`
+}
+
+// UnparsedShape is a group of lines that differ in numbers and addresses only.
+type UnparsedShape struct {
+	Source string    `json:"source"`
+	Shape  string    `json:"shape"`
+	Sample string    `json:"sample"`
+	Count  uint64    `json:"count"`
+	Last   time.Time `json:"last"`
+}
+
+// UnparsedResult has the commonest shapes first.
+type UnparsedResult struct {
+	Shapes []UnparsedShape `json:"shapes"`
+	// Lines and Unparsed count all lines since the start.
+	Lines    uint64 `json:"lines"`
+	Unparsed uint64 `json:"unparsed"`
+}
+
+// BlockParams asks for a block.
+type BlockParams struct {
+	IP Network `json:"ip"`
+	// Duration 0 is the policy's, unless Permanent.
+	Duration  Seconds `json:"duration,omitzero"`
+	Permanent bool    `json:"permanent,omitempty"`
+	// Force overrides the configured whitelist; only an administrator may.
+	Force  bool   `json:"force,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// BlockResult is what came of a request to block.
+type BlockResult struct {
+	Block sentinel.BlockRecord `json:"block"`
+	// New is false if the block was there already and was extended.
+	New bool `json:"new"`
+	// Applied says that the firewall has it; Note says why not, or more.
+	Applied bool   `json:"applied"`
+	Note    string `json:"note,omitempty"`
+}
+
+// UnblockParams asks to lift all blocks within a network.
+type UnblockParams struct {
+	IP     Network `json:"ip"`
+	Reason string  `json:"reason,omitempty"`
+}
+
+// UnblockResult has the blocks that were lifted.
+type UnblockResult struct {
+	Unblocked []sentinel.BlockRecord `json:"unblocked"`
+	Note      string                 `json:"note,omitempty"`
+}
+
+// BlocksParams selects blocks in force.
+type BlocksParams struct {
+	// IP keeps blocks that overlap it; Origin keeps those made by one kind.
+	IP     Network         `json:"ip,omitzero"`
+	Origin sentinel.Origin `json:"origin,omitempty"`
+	// Limit is 1..MaxPage, 0 for 1000. Cursor is the Next of the page before.
+	Limit  int    `json:"limit,omitempty"`
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// BlocksResult is one page of blocks in force, newest first.
+type BlocksResult struct {
+	Blocks []sentinel.BlockRecord `json:"blocks"`
+	Total  int                    `json:"total"`
+	Next   string                 `json:"next,omitempty"`
+}
+
+// ConfigResult is the configuration in use, as YAML, with secrets hidden.
+type ConfigResult struct {
+	File       string    `json:"file"`
+	Generation int       `json:"generation"`
+	Loaded     time.Time `json:"loaded"`
+	YAML       string    `json:"yaml"`
+}
+
+// AllowParams names a network for the whitelist.
+type AllowParams struct {
+	IP     Network `json:"ip"`
+	Reason string  `json:"reason,omitempty"`
+}
+
+// AllowEntry is a network that is never blocked.
+type AllowEntry struct {
+	Prefix Network `json:"prefix"`
+	// Kind says where it comes from: "default", "config", "user", "own",
+	// "gateway", "resolver", "metadata", "admin".
+	Kind   string `json:"kind"`
+	Reason string `json:"reason,omitempty"`
+	Actor  string `json:"actor,omitempty"`
+	// Added is zero for entries that nobody added.
+	Added time.Time `json:"added,omitzero"`
+	// Removable: whitelist.remove may take it off.
+	Removable bool `json:"removable"`
+}
+
+// AllowResult is what came of a change of the whitelist.
+type AllowResult struct {
+	Entry AllowEntry `json:"entry"`
+	// Changed is false if it was so already.
+	Changed bool `json:"changed"`
+	// Unblocked has the automatic blocks that were lifted by it.
+	Unblocked []sentinel.BlockRecord `json:"unblocked"`
+	Note      string                 `json:"note,omitempty"`
+}
+
+// AllowListResult is the whole whitelist.
+type AllowListResult struct {
+	Entries []AllowEntry `json:"entries"`
+}
+
+// RulesParams selects rules. The zero value is all of them.
+type RulesParams struct {
+	Type     string             `json:"type,omitempty"`
+	Severity *sentinel.Severity `json:"severity,omitempty"`
+}
+
+// RuleRow is a rule in a list.
+type RuleRow struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Type       string            `json:"type"`
+	Severity   sentinel.Severity `json:"severity"`
+	Confidence float64           `json:"confidence"`
+	// Sources are the types of log that it looks at.
+	Sources []string `json:"sources"`
+	Enabled bool     `json:"enabled"`
+	// Custom: from the operator's directory, not built in.
+	Custom bool   `json:"custom"`
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`
+	// Matches and Fired count since the start.
+	Matches uint64 `json:"matches"`
+	Fired   uint64 `json:"fired"`
+}
+
+// RulesResult has the rules in the order of their ids.
+type RulesResult struct {
+	Rules    []RuleRow     `json:"rules"`
+	Problems []RuleProblem `json:"problems"`
+}
+
+// RuleParams names a rule.
+type RuleParams struct {
+	ID string `json:"id"`
+}
+
+// RuleResult is a rule in full.
+type RuleResult struct {
+	RuleRow
+	Description string   `json:"description"`
+	Tags        []string `json:"tags"`
+	MITRE       []string `json:"mitre"`
+	References  []string `json:"references"`
+	// YAML is the rule as it stands in its file.
+	YAML string `json:"yaml"`
+}
+
+// ReloadResult is what came of reading the configuration and the rules again.
+type ReloadResult struct {
+	Generation int         `json:"generation"`
+	Rules      RulesStatus `json:"rules"`
+	// Changed has the keys whose values changed; Restart those of them that
+	// need a restart.
+	Changed []string `json:"changed"`
+	Restart []string `json:"restart"`
+}
