@@ -68,8 +68,14 @@ func name(v string, longest int) error {
 // didYouMean returns a hint with the candidate that is nearest to word, if one
 // is near.
 func didYouMean(word string, candidates []string) string {
+	if len(word) < 2 {
+		return ""
+	}
 	best, distance := "", 1+max(1, min(3, len(word)/3))
 	for _, c := range candidates {
+		if len(word) >= 3 && best == "" && strings.HasPrefix(strings.ToLower(c), strings.ToLower(word)) {
+			best = c
+		}
 		if d := editDistance(strings.ToLower(word), strings.ToLower(c), distance); d < distance {
 			best, distance = c, d
 		}

@@ -86,6 +86,9 @@ func (s section) decode(d *decoder, prefix string, n *yaml.Node) {
 
 // unknown reports a key that s does not have.
 func (d *decoder) unknown(s section, prefix string, k *yaml.Node) {
+	if d.full() {
+		return
+	}
 	key := join(prefix, k.Value)
 	if message, hint, ok := unsupported(key); ok {
 		d.at(k, key, hint, "%s", message)
@@ -132,15 +135,15 @@ func (s section) show() *yaml.Node {
 }
 
 // items returns the entries of a list; nothing at all is no list (false), which
-// leaves the default.
-func (d *decoder) items(n *yaml.Node, key, what string) ([]*yaml.Node, bool) {
+// leaves the default. form shows how one value is written as a list.
+func (d *decoder) items(n *yaml.Node, key, what, form string) ([]*yaml.Node, bool) {
 	if !d.plain(n, key) || n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return nil, false
 	}
 	if n.Kind != yaml.SequenceNode {
 		hint := ""
 		if n.Kind == yaml.ScalarNode {
-			hint = fmt.Sprintf("write [%s]", n.Value)
+			hint = "write " + fmt.Sprintf(form, n.Value)
 		}
 		d.at(n, key, hint, "expected a list, each %s, found %s", what, describe(n))
 		return nil, false
@@ -160,7 +163,7 @@ type texts struct {
 }
 
 func (t *texts) decode(d *decoder, key string, n *yaml.Node) {
-	nodes, ok := d.items(n, key, t.what)
+	nodes, ok := d.items(n, key, t.what, "[%s]")
 	if !ok {
 		return
 	}
@@ -198,7 +201,7 @@ type networks struct{ p *[]netip.Prefix }
 
 func (t *networks) decode(d *decoder, key string, n *yaml.Node) {
 	const what = "an address or a network"
-	nodes, ok := d.items(n, key, what)
+	nodes, ok := d.items(n, key, what, "[%s]")
 	if !ok {
 		return
 	}
@@ -249,7 +252,7 @@ func list(length int) *yaml.Node {
 type sources struct{ p *[]Source }
 
 func (t *sources) decode(d *decoder, key string, n *yaml.Node) {
-	nodes, ok := d.items(n, key, "a source with a path")
+	nodes, ok := d.items(n, key, "a source with a path", "[{path: %s}]")
 	if !ok {
 		return
 	}

@@ -29,7 +29,7 @@ func Parse(name string, data []byte) (*Config, Problems) {
 		slices.SortStableFunc(d.problems, func(a, b Problem) int {
 			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 		})
-		if more := len(d.problems) - maxProblems; more > 0 {
+		if more := len(d.problems) - maxProblems + d.more; more > 0 {
 			d.problems = append(d.problems[:maxProblems], Problem{File: name, Message: fmt.Sprintf("and %d more problems", more)})
 		}
 		return nil, d.problems
@@ -44,10 +44,25 @@ type decoder struct {
 	lines    []string
 	problems Problems
 	set      map[string]int
+	// more counts problems that were not even looked at, since there are so
+	// many.
+	more int
+}
+
+// full reports whether there are problems enough; one more is then counted.
+func (d *decoder) full() bool {
+	if len(d.problems) < 2*maxProblems {
+		return false
+	}
+	d.more++
+	return true
 }
 
 // add reports a problem at a place of the file.
 func (d *decoder) add(p Problem) {
+	if d.full() {
+		return
+	}
 	p.File = d.file
 	if p.Line > 0 && p.Line <= len(d.lines) {
 		p.Source = d.lines[p.Line-1]
@@ -151,6 +166,9 @@ func (d *decoder) syntax(err error) {
 	p := Problem{Line: le.Mark.Line, Column: le.Mark.Column, Message: "this is not YAML: " + le.Message}
 	if le.ContextMsg != "" && le.ContextMark.Line > 0 && le.ContextMark != le.Mark {
 		p.Hint = fmt.Sprintf("%s that begins on line %d", le.ContextMsg, le.ContextMark.Line)
+	}
+	if strings.Contains(le.Message, "mapping values are not allowed") {
+		p.Hint = "the line is indented wrongly, or a value that holds ': ' needs quotes"
 	}
 	if p.Line > 0 && p.Line <= len(d.lines) && strings.HasPrefix(strings.TrimLeft(d.lines[p.Line-1], " "), "\t") {
 		p.Hint = "indent with spaces, not with tabs"

@@ -93,8 +93,8 @@ func unsupported(key string) (message, hint string, ok bool) {
 		"detection.anomaly":                 {later, remove + "; only rules detect"},
 		"detection.llm":                     {later, remove + "; only rules detect"},
 		"response.prefix_block":             {later, remove},
-		"performance.max_events_per_second": {"there is no such limit: no line is dropped, the log files are the buffer", remove},
-		"performance.worker_threads":        {"there is no such number: one engine judges all lines", remove + "; GOMAXPROCS in the environment bounds the cores used"},
+		"performance.max_events_per_second": {later + ": no line is dropped, the log files are the buffer", remove},
+		"performance.worker_threads":        {later + ": one engine judges all lines", remove + "; GOMAXPROCS in the environment bounds the cores used"},
 	}
 	v, ok := known[key]
 	return v[0], v[1], ok
