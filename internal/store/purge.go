@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Purged says what Purge removed.
+type Purged struct {
+	Threats, Actions, Counters, Notifications, Reputations, Shapes int64
+}
+
+// Rows is the number of rows removed.
+func (p Purged) Rows() int64 {
+	return p.Threats + p.Actions + p.Counters + p.Notifications + p.Reputations + p.Shapes
+}
+
+// defaultPurgeBatch is the number of rows removed in one transaction.
+const defaultPurgeBatch = 500
+
+// Purge removes what ended before the given time, at most batch rows in one
+// transaction (500 if zero) so that commits go on in between, and gives the
+// space back to the system. It never removes a block that is active, nor the
+// threat that it is for.
+func (s *Store) Purge(ctx context.Context, before time.Time, batch int) (p Purged, err error) {
+	if batch <= 0 {
+		batch = defaultPurgeBatch
+	}
+	at := mustStamp(before)
+	for _, step := range []struct {
+		count *int64
+		text  string
+		arg   any
+	}{
+		{&p.Actions, `DELETE FROM actions WHERE rowid IN (SELECT rowid FROM actions
+			WHERE created_at < ?1 AND status <> 'active' AND coalesce(revoked_at, expires_at, created_at) < ?1 LIMIT ?2)`, at},
+		{&p.Notifications, `DELETE FROM notifications WHERE rowid IN (SELECT rowid FROM notifications
+			WHERE sent_at < ?1 AND status <> 'pending' LIMIT ?2)`, at},
+		{&p.Threats, `DELETE FROM threats WHERE rowid IN (SELECT rowid FROM threats t WHERE last_seen < ?1
+			AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.threat_id = t.id AND a.status = 'active') LIMIT ?2)`, at},
+		{&p.Reputations, `DELETE FROM ip_reputation WHERE rowid IN (SELECT rowid FROM ip_reputation
+			WHERE last_seen < ?1 AND NOT is_blocked LIMIT ?2)`, at},
+		{&p.Counters, `DELETE FROM counters WHERE (minute, source) IN (SELECT minute, source FROM counters
+			WHERE minute < ?1 LIMIT ?2)`, minute(before)},
+		{&p.Shapes, `DELETE FROM unparsed_shapes WHERE (source, shape) IN (SELECT source, shape FROM unparsed_shapes
+			WHERE last_seen < ?1 LIMIT ?2)`, at},
+	} {
+		for {
+			if err := ctx.Err(); err != nil {
+				return p, fmt.Errorf("purging: %w", err)
+			}
+			n, err := s.delete(ctx, step.text, step.arg, batch)
+			if err != nil {
+				return p, fmt.Errorf("purging: %w", err)
+			}
+			*step.count += n
+			if n < int64(batch) {
+				break
+			}
+		}
+	}
+	return p, s.vacuum(ctx, batch)
+}
+
+// delete runs one batch of a purge.
+func (s *Store) delete(ctx context.Context, text string, args ...any) (n int64, err error) {
+	err = s.transact(ctx, false, func(tx *writer) error {
+		res, err := tx.s.conn.ExecContext(context.Background(), text, args...)
+		if err != nil {
+			return classify(err)
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// vacuum gives free pages back to the system, a few at a time.
+func (s *Store) vacuum(ctx context.Context, pages int) error {
+	for {
+		var before, after int64
+		err := s.transact(ctx, false, func(tx *writer) error {
+			if err := tx.s.conn.QueryRowContext(context.Background(), "PRAGMA freelist_count").Scan(&before); err != nil {
+				return classify(err)
+			}
+			if _, err := tx.s.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA incremental_vacuum(%d)", pages)); err != nil {
+				return classify(err)
+			}
+			return classify(tx.s.conn.QueryRowContext(context.Background(), "PRAGMA freelist_count").Scan(&after))
+		})
+		if err != nil {
+			return fmt.Errorf("vacuuming: %w", err)
+		}
+		if after == 0 || after >= before {
+			return nil
+		}
+	}
+}

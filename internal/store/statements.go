@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// The columns of the two tables that are read whole, in the order of the
+// functions that scan them.
+const (
+	threatColumns = `id, created_at, last_seen, source, source_type, severity, type, group_name, attacker_ip, scope,
+		attacker_geo, key, user, description, raw_log, risk_score, decision, rule_id, anomaly_score, llm_explanation,
+		status, resolved_at, resolved_by, event_count, evidence, score_parts, mitre, action, action_reason, previous`
+	actionColumns = `id, threat_id, created_at, type, prefix, duration, expires_at, status, revoked_by, revoked_at,
+		reason, origin, actor, backend, simulated, score`
+)
+
+// The writer's statements.
+const (
+	stmtBegin = iota
+	stmtCommit
+	stmtRollback
+	stmtFull
+	stmtNormal
+	stmtThreatCount
+	stmtThreat
+	stmtAction
+	stmtRetire
+	stmtUnblock
+	stmtSource
+	stmtSourceSeen
+	stmtCounter
+	stmtReputation
+	stmtReputationRow
+	stmtBlocked
+	stmtBlockedAgain
+	stmtAllow
+	stmtDisallow
+	stmtWhitelisted
+	stmtShape
+	stmtShapeTrim
+	stmtState
+	stmtExpire
+	numStmts
+)
+
+var statements = [numStmts]string{
+	stmtBegin:    `BEGIN IMMEDIATE`,
+	stmtCommit:   `COMMIT`,
+	stmtRollback: `ROLLBACK`,
+	stmtFull:     `PRAGMA synchronous = FULL`,
+	stmtNormal:   `PRAGMA synchronous = NORMAL`,
+
+	stmtThreatCount: `SELECT event_count FROM threats WHERE id = ?`,
+	stmtThreat: `INSERT INTO threats (` + threatColumns + `, ip_lo, ip_hi, id_reversed)
+		VALUES (` + marks(33) + `)
+		ON CONFLICT (id) DO UPDATE SET ` + sets(threatColumns, "id", "created_at", "llm_explanation") + `,
+			llm_explanation = coalesce(excluded.llm_explanation, llm_explanation),
+			ip_lo = excluded.ip_lo, ip_hi = excluded.ip_hi`,
+
+	// The threat is looked up, so that a block whose threat was lost or purged
+	// can be stored all the same.
+	stmtAction: `INSERT INTO actions (` + actionColumns + `, target_ip, ip_lo, ip_hi)
+		VALUES (?, (SELECT id FROM threats WHERE id = ?), ` + marks(17) + `)
+		ON CONFLICT (id) DO UPDATE SET ` + sets(actionColumns, "id", "created_at", "backend") + `,
+			backend = coalesce(excluded.backend, backend),
+			target_ip = excluded.target_ip, ip_lo = excluded.ip_lo, ip_hi = excluded.ip_hi`,
+	stmtRetire: `UPDATE actions SET status = 'revoked', revoked_by = ?, revoked_at = ?
+		WHERE prefix = ? AND type = 'block' AND status = 'active' AND id <> ?`,
+	stmtUnblock: `UPDATE actions SET status = ?, revoked_by = ?, revoked_at = ?
+		WHERE prefix = ? AND type = 'block' AND status = 'active'`,
+	stmtExpire: `UPDATE actions SET status = 'expired', revoked_at = expires_at
+		WHERE status = 'active' AND expires_at <= ?`,
+
+	stmtSource: `INSERT INTO log_sources (id, path, device, last_inode, last_offset, fingerprint, fingerprint_len,
+			type, last_event_at, discovered_at)
+		VALUES (` + marks(10) + `)
+		ON CONFLICT (id) DO UPDATE SET path = excluded.path, device = excluded.device,
+			last_inode = excluded.last_inode, last_offset = excluded.last_offset,
+			fingerprint = excluded.fingerprint, fingerprint_len = excluded.fingerprint_len,
+			type = CASE excluded.type WHEN '' THEN type ELSE excluded.type END,
+			last_event_at = coalesce(excluded.last_event_at, last_event_at)`,
+	stmtSourceSeen: `UPDATE log_sources SET last_event_at = ? WHERE id = ?`,
+
+	stmtCounter: `INSERT INTO counters (minute, source, events, parsed, unparsed, matched, threats)
+		VALUES (` + marks(7) + `)
+		ON CONFLICT (minute, source) DO UPDATE SET events = events + excluded.events,
+			parsed = parsed + excluded.parsed, unparsed = unparsed + excluded.unparsed,
+			matched = matched + excluded.matched, threats = threats + excluded.threats`,
+
+	stmtReputation: `INSERT INTO ip_reputation (ip, ip_lo, first_seen, last_seen, total_events, threat_count)
+		VALUES (` + marks(6) + `)
+		ON CONFLICT (ip) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen),
+			first_seen = min(first_seen, excluded.first_seen),
+			total_events = total_events + excluded.total_events,
+			threat_count = threat_count + excluded.threat_count`,
+	stmtReputationRow: `INSERT INTO ip_reputation (ip, ip_lo, first_seen, last_seen)
+		VALUES (` + marks(4) + `) ON CONFLICT (ip) DO NOTHING`,
+	stmtBlocked: `UPDATE ip_reputation SET is_blocked = ? WHERE ip_lo BETWEEN ? AND ?`,
+	// After blocks have ended in bulk: whoever is in none that is left is free.
+	stmtBlockedAgain: `UPDATE ip_reputation SET is_blocked = 0 WHERE is_blocked AND NOT EXISTS (
+		SELECT 1 FROM actions a WHERE a.type = 'block' AND a.status = 'active' AND NOT a.simulated
+			AND a.ip_lo <= ip_reputation.ip_lo AND a.ip_hi >= ip_reputation.ip_lo)`,
+	stmtWhitelisted: `UPDATE ip_reputation SET is_whitelisted = ? WHERE ip_lo BETWEEN ? AND ?`,
+
+	stmtAllow: `INSERT INTO allow_entries (prefix, reason, origin, actor, created_at) VALUES (` + marks(5) + `)
+		ON CONFLICT (prefix) DO UPDATE SET reason = excluded.reason, origin = excluded.origin, actor = excluded.actor`,
+	stmtDisallow: `DELETE FROM allow_entries WHERE prefix = ?`,
+
+	stmtShape: `INSERT INTO unparsed_shapes (source, shape, sample, count, last_seen) VALUES (` + marks(5) + `)
+		ON CONFLICT (source, shape) DO UPDATE SET sample = excluded.sample, count = count + excluded.count,
+			last_seen = excluded.last_seen`,
+	stmtShapeTrim: `DELETE FROM unparsed_shapes WHERE source = ?1 AND shape NOT IN (
+		SELECT shape FROM unparsed_shapes WHERE source = ?1 ORDER BY count DESC, last_seen DESC LIMIT ?2)`,
+
+	stmtState: `INSERT INTO agent_state (key, value, updated_at) VALUES (` + marks(3) + `)
+		ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at`,
+}
+
+// marks is n question marks.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
+
+// sets assigns each of the columns but the named ones from the new row.
+func sets(columns string, but ...string) string {
+	var out []string
+next:
+	for c := range strings.SplitSeq(columns, ",") {
+		c = strings.TrimSpace(c)
+		for _, b := range but {
+			if b == c {
+				continue next
+			}
+		}
+		out = append(out, c+" = excluded."+c)
+	}
+	return strings.Join(out, ", ")
+}
+
+// prepareAll prepares the writer's statements on its connection.
+func prepareAll(ctx context.Context, conn *sql.Conn) (all [numStmts]*sql.Stmt, err error) {
+	for i, text := range statements {
+		if all[i], err = conn.PrepareContext(ctx, text); err != nil {
+			return all, fmt.Errorf("preparing statement %d: %w", i, err)
+		}
+	}
+	return all, nil
+}
