@@ -35,6 +35,10 @@ type BlockRecord struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Simulated: mode observe or a dry run; the kernel never hears of it.
 	Simulated bool `json:"simulated,omitempty"`
+	// Forced: a person blocked it although the allowlist holds some of it by
+	// configuration, or allowed a part of it later. The allowed part still
+	// passes, since allowed networks are matched first.
+	Forced bool `json:"forced,omitempty"`
 }
 
 // Block is a prefix that is to be dropped, and why. Its fields can be read but
