@@ -1,0 +1,239 @@
+package parse
+
+import (
+	"net/netip"
+	"strings"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+)
+
+// daemon reads what programs other than sshd and PAM's modules say. A line of
+// a program that is not known here is an event of its header alone.
+func daemon(t tag, text string, ev *sentinel.Event) {
+	switch t.program {
+	case "dropbear":
+		dropbear(text, ev)
+	case "sudo":
+		sudo(text, ev)
+	case "su":
+		su(text, ev)
+	case "login":
+		login(text, ev)
+	case "useradd", "adduser":
+		if rest, ok := strings.CutPrefix(text, "new user: name="); ok {
+			ev.Type = sentinel.EventUserAdd
+			ev.User, _, _ = strings.Cut(rest, ", ")
+		}
+	case "systemd":
+		if strings.HasPrefix(text, "Stopped ") {
+			ev.Type = sentinel.EventSvcStop
+		}
+	case "kernel":
+		kernel(text, ev)
+	case "scanlogd":
+		// "ADDR to ADDR ports ...".
+		if a, _, rest, ok := headAddr(text); ok && strings.HasPrefix(rest, " to ") {
+			ev.SrcIP, ev.Type = a, sentinel.EventNetConnect
+			ev.DstIP, _, _, _ = headAddr(rest[len(" to "):])
+		}
+	case "xinetd":
+		// "FAIL: SERVICE address from=ADDR", an access that is not allowed.
+		if rest, ok := strings.CutPrefix(text, "FAIL: "); ok {
+			ev.Type = sentinel.EventAuthProbe
+			if _, host, ok := strings.Cut(rest, " from="); ok {
+				ev.SrcIP, _ = parseAddr(host)
+			}
+		}
+	case "dovecot", "imap-login", "pop3-login", "submission-login", "managesieve-login":
+		dovecot(text, ev)
+	case "vsftpd", "ftpd":
+		vsftpd(text, ev)
+	case "proftpd":
+		proftpd(text, ev)
+	case "pure-ftpd":
+		pureFTPD(text, ev)
+	case "exim", "exim4":
+		exim(text, ev)
+	case "mysqld", "mariadbd", "mysqld_safe":
+		mysqld(text, ev)
+	case "named":
+		ev.SourceType = sentinel.TypeDNS
+	case "asterisk":
+		asterisk(text, ev)
+	case "pvedaemon":
+		// "authentication failure; rhost=ADDR user=NAME msg=TEXT".
+		if rest, ok := strings.CutPrefix(text, "authentication failure; rhost="); ok {
+			host, rest, _ := strings.Cut(rest, " ")
+			named(host, ev)
+			user, _ := strings.CutPrefix(rest, "user=")
+			ev.User, _, _ = strings.Cut(user, " ")
+		}
+	default:
+		if strings.HasPrefix(t.program, "postfix") && strings.HasSuffix(t.program, "/smtpd") {
+			postfix(text, ev)
+		}
+	}
+}
+
+// named marks a failed login from the address or "ADDR:PORT" in host.
+func named(host string, ev *sentinel.Event) {
+	ev.Type, ev.Outcome = sentinel.EventAuthFail, "failure"
+	ev.AuthStep = sentinel.AuthStepFailed
+	ev.SrcIP, ev.SrcPort, _ = parseAddrPort(host)
+}
+
+// dropbear reads a message of the small SSH server.
+func dropbear(s string, ev *sentinel.Event) {
+	ev.SourceType = sentinel.TypeSSH
+	// Some builds write a second header: "[825] Jul 10 23:53:52 TEXT".
+	if strings.HasPrefix(s, "[") {
+		if i := strings.Index(s, "] "); i > 0 && len(s) > i+18 && s[i+17] == ' ' && s[i+14] == ':' {
+			s = s[i+18:]
+		}
+	}
+	i := strings.LastIndex(s, " from ")
+	if i < 0 {
+		return
+	}
+	head, peer := s[:i], s[i+len(" from "):]
+	user := func(prefix string) bool {
+		rest, ok := strings.CutPrefix(head, prefix)
+		if ok && len(rest) >= 2 && rest[0] == '\'' && rest[len(rest)-1] == '\'' {
+			ev.User = rest[1 : len(rest)-1]
+		}
+		return ok
+	}
+	addr, port, ok := parseAddrThenPort(peer)
+	switch {
+	case user("Bad password attempt for "), user("bad password attempt for "), user("Bad PAM password attempt for "):
+		ev.Method = "password"
+		failed(ev, sentinel.AuthStepFailed)
+	case strings.HasPrefix(s, "Login attempt for nonexistent user"):
+		user("Login attempt for nonexistent user ")
+		ev.Type, ev.Outcome, ev.AuthStep = sentinel.EventAuthInvalidUser, "failure", sentinel.AuthStepInvalid
+	case user("Password auth succeeded for "):
+		ev.Type, ev.Outcome, ev.Method = sentinel.EventAuthOK, "success", "password"
+	case strings.HasPrefix(s, "Pubkey auth succeeded for '"):
+		ev.Type, ev.Outcome, ev.Method = sentinel.EventAuthOK, "success", "publickey"
+	case strings.HasPrefix(s, "Exit before auth (user '"):
+		failed(ev, sentinel.AuthStepSummary)
+		ev.User, _, _ = strings.Cut(s[len("Exit before auth (user '"):], "', ")
+	case strings.HasPrefix(s, "Exit before auth from <"):
+		// "Exit before auth from <ADDR:PORT>: (user 'NAME', N fails): REASON".
+		peer, rest, _ := strings.Cut(s[len("Exit before auth from <"):], ">: ")
+		addr, port, ok = parseAddrThenPort(peer)
+		ev.Type = sentinel.EventAuthProbe
+		if rest, ok := strings.CutPrefix(rest, "(user '"); ok {
+			failed(ev, sentinel.AuthStepSummary)
+			ev.User, _, _ = strings.Cut(rest, "', ")
+		}
+	case strings.HasPrefix(s, "Child connection from "):
+	default:
+		return
+	}
+	if ok {
+		ev.SrcIP, ev.SrcPort = addr, port
+	}
+}
+
+// sudo reads "USER : TTY=... ; PWD=... ; USER=... ; COMMAND=...".
+func sudo(s string, ev *sentinel.Event) {
+	user, rest, ok := strings.Cut(strings.TrimLeft(s, " "), " : ")
+	if !ok || !oneWord(user) {
+		return
+	}
+	ev.Type, ev.User = sentinel.EventSudo, user
+	switch {
+	case strings.HasPrefix(rest, "TTY="), strings.HasPrefix(rest, "PWD="), strings.HasPrefix(rest, "HOST="):
+		ev.Outcome = "success"
+	default:
+		// "3 incorrect password attempts ; TTY=...", "user NOT in sudoers ; ...".
+		ev.Outcome = "failure"
+	}
+}
+
+// su reads the messages of the several programs of this name.
+func su(s string, ev *sentinel.Event) {
+	if rest, ok := strings.CutPrefix(s, "Successful su for "); ok {
+		ev.Type, ev.Outcome = sentinel.EventSu, "success"
+		ev.User, _, _ = strings.Cut(rest, " by ")
+		return
+	}
+	if rest, ok := strings.CutPrefix(s, "FAILED su for "); ok {
+		ev.Type, ev.Outcome = sentinel.EventSu, "failure"
+		ev.User, _, _ = strings.Cut(rest, " by ")
+		return
+	}
+	rest, bad := strings.CutPrefix(s, "FAILED SU ")
+	if rest, ok := strings.CutPrefix(rest, "(to "); ok {
+		ev.Type, ev.Outcome = sentinel.EventSu, "success"
+		if bad {
+			ev.Outcome = "failure"
+		}
+		ev.User, _, _ = strings.Cut(rest, ") ")
+	}
+}
+
+// login reads the messages of the console's login.
+func login(s string, ev *sentinel.Event) {
+	switch {
+	case strings.HasPrefix(s, "FAILED LOGIN "):
+		failed(ev, sentinel.AuthStepFailed)
+		// "FAILED LOGIN (1) on '/dev/tty1' FOR 'USER', REASON".
+		if _, rest, ok := strings.Cut(s, "' FOR '"); ok {
+			if i := strings.LastIndex(rest, "', "); i >= 0 {
+				ev.User = rest[:i]
+			}
+		}
+	case strings.HasPrefix(s, "LOGIN ON "), strings.HasPrefix(s, "ROOT LOGIN "):
+		ev.Type, ev.Outcome = sentinel.EventAuthOK, "success"
+		if _, rest, ok := strings.Cut(s, " BY "); ok {
+			ev.User, _, _ = strings.Cut(rest, " ")
+		} else {
+			ev.User = "root"
+		}
+	}
+}
+
+// kernel reads the lines of the packet filter: "[PREFIX] IN=eth0 OUT= MAC=...
+// SRC=ADDR DST=ADDR ... PROTO=TCP SPT=N DPT=N ...".
+func kernel(s string, ev *sentinel.Event) {
+	ev.SourceType = sentinel.TypeKernel
+	i := strings.Index(s, "IN=")
+	if i < 0 || i > 0 && s[i-1] != ' ' && s[i-1] != ']' && s[i-1] != ':' {
+		return
+	}
+	var src, dst netip.Addr
+	for rest := s[i:]; rest != ""; {
+		var word string
+		word, rest, _ = strings.Cut(rest, " ")
+		name, value, _ := strings.Cut(word, "=")
+		switch name {
+		case "SRC":
+			if src.IsValid() {
+				// The packet within an ICMP error repeats the names.
+				rest = ""
+				continue
+			}
+			src, _ = parseAddr(value)
+		case "DST":
+			dst, _ = parseAddr(value)
+		case "SPT":
+			ev.SrcPort, _ = parsePort(value)
+		case "DPT":
+			ev.DstPort, _ = parsePort(value)
+		}
+	}
+	if !src.IsValid() || !dst.IsValid() {
+		ev.SrcPort, ev.DstPort = 0, 0
+		return
+	}
+	ev.SrcIP, ev.DstIP = src, dst
+	ev.SourceType = sentinel.TypeFirewall
+	ev.Type = sentinel.EventNetConnect
+	for _, word := range [...]string{"BLOCK", "DROP", "REJECT", "DENY", "drop", "reject", "block"} {
+		if strings.Contains(s[:i], word) {
+			ev.Type = sentinel.EventFWDrop
+		}
+	}
+}
