@@ -48,6 +48,8 @@ type NFT struct {
 	samples []Rejection
 	last    [numSets]Drops // counters when last read
 	base    Drops          // of tables that are gone
+	// refuse stands in for a kernel that refuses elements; nil but in tests.
+	refuse func(setKind, []hashKey) error
 }
 
 // entry is one element of a hash set: its end as it should be, as we left it,

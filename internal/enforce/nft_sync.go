@@ -115,6 +115,11 @@ func (n *NFT) sendKeys(set setKind, keys []hashKey) error {
 			}
 		}
 	}
+	if n.refuse != nil {
+		if err := n.refuse(set, keys); err != nil {
+			return err
+		}
+	}
 	if len(old)+len(add) > 0 {
 		b := n.conn.batch()
 		b.elements(unix.NFT_MSG_NEWSETELEM, set, old)
