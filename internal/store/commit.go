@@ -76,7 +76,14 @@ func (tx *writer) exec(stmt int, args ...any) error {
 }
 
 func (tx *writer) results(r *Results) error {
+	last := make(map[string]int, len(r.Threats))
 	for i := range r.Threats {
+		last[r.Threats[i].ID] = i
+	}
+	for i := range r.Threats {
+		if last[r.Threats[i].ID] != i {
+			continue // a later state follows
+		}
 		if err := tx.threat(&r.Threats[i]); err != nil {
 			return fmt.Errorf("storing threat %s: %w", r.Threats[i].ID, err)
 		}

@@ -80,6 +80,15 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 // prepareFile makes the file a sound database of the newest schema.
 func (s *Store) prepareFile(ctx context.Context) error {
 	info, err := os.Stat(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// A crash may have come between the last two steps of a salvage.
+		if _, fresh := os.Stat(s.path + suffixNew); fresh == nil {
+			if err := s.finishSalvage(); err != nil {
+				return err
+			}
+			info, err = os.Stat(s.path)
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && info.Size() == 0:
 		s.report.Created = true
