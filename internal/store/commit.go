@@ -51,10 +51,10 @@ func (s *Store) transact(ctx context.Context, durable bool, work func(*writer) e
 func (s *Store) try(durable bool, work func(*writer) error) (err error) {
 	tx := &writer{s}
 	if durable {
-		if err := tx.exec(stmtFull); err != nil {
+		if err := s.synchronous("FULL"); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, tx.exec(stmtNormal)) }()
+		defer func() { err = errors.Join(err, s.synchronous("NORMAL")) }()
 	}
 	if err := tx.exec(stmtBegin); err != nil {
 		return err
@@ -66,6 +66,13 @@ func (s *Store) try(durable bool, work func(*writer) error) (err error) {
 		_ = tx.exec(stmtRollback) // fails if SQLite has rolled back already
 	}
 	return err
+}
+
+// synchronous sets how commits wait for the disk. The pragma takes effect when
+// it is compiled, so that preparing it once would do nothing later.
+func (s *Store) synchronous(level string) error {
+	_, err := s.conn.ExecContext(context.Background(), "PRAGMA synchronous = "+level)
+	return classify(err)
 }
 
 // exec runs a prepared statement. It is not bound to a caller's context: a

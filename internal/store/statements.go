@@ -22,8 +22,6 @@ const (
 	stmtBegin = iota
 	stmtCommit
 	stmtRollback
-	stmtFull
-	stmtNormal
 	stmtThreatCount
 	stmtThreat
 	stmtAction
@@ -50,8 +48,6 @@ var statements = [numStmts]string{
 	stmtBegin:    `BEGIN IMMEDIATE`,
 	stmtCommit:   `COMMIT`,
 	stmtRollback: `ROLLBACK`,
-	stmtFull:     `PRAGMA synchronous = FULL`,
-	stmtNormal:   `PRAGMA synchronous = NORMAL`,
 
 	stmtThreatCount: `SELECT event_count FROM threats WHERE id = ?`,
 	stmtThreat: `INSERT INTO threats (` + threatColumns + `, ip_lo, ip_hi, id_reversed)
