@@ -303,6 +303,9 @@ func (e *Enforcer) succeeded(rep Report, start time.Time) {
 	})
 	if rep.Rejected > 0 && !e.rejected {
 		e.alarm(AlarmRejected, e.Status().LastError)
+		// Often the reason passes soon: an element that is over but not yet
+		// collected, a set that has just been emptied.
+		e.checkAt = time.Now().Add(min(e.cfg.CheckEvery, 5*time.Second))
 	}
 	e.rejected = rep.Rejected > 0
 }

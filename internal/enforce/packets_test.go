@@ -2,7 +2,9 @@ package enforce
 
 import (
 	"context"
+	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,7 @@ func TestBlocksDropPackets(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t)
 			to := map[netip.Addr]netip.AddrPort{evil4: victim4, good4: victim4, evil6: victim6, good6: victim6b}
 			for _, addr := range append(c.blocked, c.open...) {
@@ -70,6 +73,7 @@ func TestBlocksDropPackets(t *testing.T) {
 // attacker sends; the connection is not reset and resumes if the block ends in
 // time.
 func TestEstablishedConnectionIsCut(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	conn, err := l.attacker.Dial(evil4, victim4)
 	if err != nil {
@@ -89,6 +93,7 @@ func TestEstablishedConnectionIsCut(t *testing.T) {
 
 // E14: the port is published by DNAT to a container in a third namespace.
 func TestContainerPublishedPort(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	container := netnstest.New(t)
 	netnstest.Connect(l.victim, "docker0", prefixes("172.17.0.1/24", "fd00:17::1/64"),
@@ -108,8 +113,8 @@ func TestContainerPublishedPort(t *testing.T) {
 		chain onward { type filter hook forward priority filter; policy accept; ct state established,related accept; }
 	}`)
 	web4, web6 := netip.AddrPortFrom(victim4.Addr(), 8080), netip.AddrPortFrom(victim6.Addr(), 8080)
-	l.blocked(10*time.Second, evil4, web4, false)
-	l.blocked(10*time.Second, evil6, web6, false)
+	l.expect(evil4, web4, true)
+	l.expect(evil6, web6, true)
 	l.desired.Load(nil, nil)
 	l.desired.Set(blockFor("198.51.100.66/32", time.Hour), blockFor("2001:db8:1::/64", 0))
 	l.apply()
@@ -141,6 +146,7 @@ func TestOneFamilyOnly(t *testing.T) {
 
 // E09: the kernel ends a block by itself.
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	for _, prefix := range []string{"198.51.100.66/32", "198.51.100.64/28"} {
 		l := newLab(t)
 		l.desired.Load(nil, nil)
@@ -162,6 +168,7 @@ func TestExpiry(t *testing.T) {
 
 // E10: an extended block has the new time, a permanent one none.
 func TestExtend(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.desired.Load(nil, nil)
 	version := uint64(0)
@@ -196,5 +203,59 @@ func TestExtend(t *testing.T) {
 		if rep := l.check(); rep.Drift != 0 || rep.Have != 0 || rep.Want != 0 {
 			t.Errorf("%s: check after removal: %+v", prefix, rep)
 		}
+	}
+}
+
+// E19: while the table is replaced, again and again, no packet of a blocked
+// address passes.
+func TestNoGapWhileReplacing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.desired.Load(manyBlocks(2000), nil)
+	l.desired.Set(blockFor("198.51.100.66/32", time.Hour))
+	l.apply()
+	l.nft(`table ip watch {
+		counter passed {}
+		chain pre { type filter hook prerouting priority -250; ip saddr 198.51.100.66 counter name passed; }
+	}`)
+	var conn net.Conn
+	var err error
+	l.attacker.Do(func() {
+		conn, err = net.DialUDP("udp", &net.UDPAddr{IP: evil4.AsSlice()}, &net.UDPAddr{IP: victim4.Addr().AsSlice(), Port: 9})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, sent := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		defer func() { sent <- n }()
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := conn.Write([]byte("x")); err == nil {
+				n++
+			}
+			if n%50 == 0 {
+				runtime.Gosched()
+			}
+		}
+	}()
+	ctx := context.Background()
+	for i := range 20 {
+		n := NewNFT(NFTConfig{NetNS: l.victim.FD(), SetSize: uint32(5000 + i)})
+		if rep, err := n.Apply(ctx, l.desired.Changes(0)); err != nil || !rep.Rebuilt {
+			t.Errorf("replacing: %+v, %v", rep, err)
+		}
+		_ = n.Close()
+	}
+	close(stop)
+	n := <-sent
+	_ = conn.Close()
+	if got := l.nft("list", "counter", "ip", "watch", "passed"); n < 100 || !strings.Contains(got, "packets 0 ") {
+		t.Errorf("of %d packets some passed: %s", n, got)
 	}
 }

@@ -76,7 +76,7 @@ func (w *war) note(now time.Time, cost time.Duration) bool {
 	w.times = append(w.times, now)
 	w.costly = cost
 	begins := !w.on && len(w.times) == warAfter
-	w.on = len(w.times) == warAfter
+	w.on = w.on || begins // until calm
 	return begins
 }
 

@@ -30,6 +30,7 @@ func TestForeignChangeIsUndone(t *testing.T) {
 	}
 	for name, commands := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t)
 			l.desired.Load(nil, prefixes("198.51.100.7/32"))
 			l.desired.Set(blockFor("198.51.100.66/32", time.Hour), blockFor("2001:db8::/32", time.Hour))

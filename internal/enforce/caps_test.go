@@ -1,0 +1,102 @@
+package enforce
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// asNobody is the variable that makes this test binary run one of the programs
+// below instead of tests.
+const asNobody = "ENFORCE_TEST_AS_NOBODY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asNobody) == "" {
+		os.Exit(m.Run())
+	}
+	n := NewNFT(NFTConfig{})
+	d := NewDesired()
+	d.Load(manyBlocks(2000), prefixes("127.0.0.0/8"))
+	if _, err := n.Apply(context.Background(), d.Changes(0)); err != nil {
+		_, _ = io.WriteString(os.Stdout, "apply: "+err.Error())
+		if errors.Is(err, unix.EPERM) {
+			os.Exit(3)
+		}
+		os.Exit(1)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := n.Watch(ctx, func() {}); err != nil {
+		_, _ = io.WriteString(os.Stdout, "watch: "+err.Error())
+		os.Exit(1)
+	}
+	rep, err := n.Check(context.Background())
+	if err != nil || rep.Drift != 0 || rep.Have != 2000 {
+		_, _ = io.WriteString(os.Stdout, "check failed")
+		os.Exit(1)
+	}
+	if err := RemoveTable(context.Background()); err != nil {
+		_, _ = io.WriteString(os.Stdout, "remove: "+err.Error())
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// runAsNobody runs TestMain's program as an ordinary user in a new network
+// namespace, with the capabilities given and no others.
+func runAsNobody(t *testing.T, caps ...uintptr) (int, string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("this test changes its user and needs root: run it with sudo")
+	}
+	dir, err := os.MkdirTemp("", "enforce")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "program")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, self, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program)
+	cmd.Dir = "/"
+	cmd.Env = []string{asNobody + "=1"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWNET,
+		Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+		AmbientCaps: caps,
+	}
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// The agent is an ordinary user with one capability.
+func TestOneCapabilityIsEnough(t *testing.T) {
+	if code, out := runAsNobody(t, unix.CAP_NET_ADMIN); code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// E11: without it, the error says why.
+func TestNoCapability(t *testing.T) {
+	code, out := runAsNobody(t)
+	if code != 3 || !strings.Contains(out, "operation not permitted") {
+		t.Errorf("exit code %d: %s; want EPERM", code, out)
+	}
+}
