@@ -69,6 +69,15 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 func dial(ctx context.Context, path string) (*wire, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
+	for tries := 0; errors.Is(err, syscall.EAGAIN) && tries < 100; tries++ {
+		// As many as may are waiting to be accepted.
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+		conn, err = d.DialContext(ctx, "unix", path)
+	}
 	if err == nil {
 		return &wire{conn, lines{bufio.NewReaderSize(conn, 16<<10), MaxFrame}}, nil
 	}
@@ -110,9 +119,9 @@ type message struct {
 	Params json.RawMessage `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  *struct {
-		Code    Code      `json:"code"`
-		Message string    `json:"message"`
-		Data    errorData `json:"data"`
+		Code    Code            `json:"code"`
+		Message string          `json:"message"`
+		Data    json.RawMessage `json:"data"`
 	} `json:"error"`
 }
 
@@ -182,7 +191,7 @@ func (w *wire) ask(ctx context.Context, id int64, method string, params any, eve
 		ours := bytes.Equal(m.ID, want)
 		switch {
 		case m.Error != nil && (ours || len(m.ID) == 0 || string(m.ID) == "null"):
-			e := &Error{m.Error.Code, m.Error.Message, m.Error.Data.Hint, m.Error.Data.Candidates}
+			e := fromWire(m.Error.Code, m.Error.Message, m.Error.Data)
 			if !ours {
 				return nil, e
 			}

@@ -101,16 +101,12 @@ func (e *Error) wire() *jrpc2.Error {
 	return w.WithData(errorData{e.Hint, e.Candidates})
 }
 
-// fromWire turns an error that came over the wire into an Error; other errors
-// are returned as they are.
-func fromWire(err error) error {
-	var w *jrpc2.Error
-	if !errors.As(err, &w) {
-		return err
-	}
-	e := &Error{Code: Code(w.Code), Message: w.Message}
+// fromWire returns an error that came over the wire. Data of a form that is not
+// ours is left out.
+func fromWire(code Code, message string, raw json.RawMessage) *Error {
+	e := &Error{Code: code, Message: message}
 	var data errorData
-	if json.Unmarshal(w.Data, &data) == nil {
+	if json.Unmarshal(raw, &data) == nil {
 		e.Hint, e.Candidates = data.Hint, data.Candidates
 	}
 	return e

@@ -133,7 +133,7 @@ func (s *socket) open(gid int) error {
 	if err := os.Chmod(temporary, 0o660); err != nil {
 		return err
 	}
-	if err := unix.Listen(fd, 128); err != nil {
+	if err := unix.Listen(fd, 512); err != nil {
 		return err
 	}
 	info, err := os.Lstat(temporary)

@@ -6,17 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/user"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/creachadair/jrpc2"
-	"github.com/creachadair/jrpc2/handler"
 )
 
 // The groups whose members may use the socket. Since the file's mode lets in
@@ -208,7 +210,7 @@ func (s *Server) accept(ctx context.Context, uc *net.UnixConn) {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	c.rpc = jrpc2.NewServer(handler.Map(s.handlers(c)), &jrpc2.ServerOptions{
+	c.rpc = jrpc2.NewServer(s.handlers(c), &jrpc2.ServerOptions{
 		AllowPush: true, DisableBuiltin: true, Concurrency: s.options.MaxPerConn,
 		NewContext: func() context.Context { return ctx },
 	})
@@ -270,11 +272,13 @@ func (s *Server) evict(among func(*conn) bool) bool {
 	return true
 }
 
-// handlers ties the table of methods to one connection.
-func (s *Server) handlers(c *conn) map[string]jrpc2.Handler {
-	m := map[string]jrpc2.Handler{}
+// handlers is the table of methods, tied to one connection.
+type handlers map[string]jrpc2.Handler
+
+func (s *Server) handlers(c *conn) handlers {
+	h := handlers{}
 	for _, row := range methods() {
-		m[row.name] = func(ctx context.Context, req *jrpc2.Request) (any, error) {
+		h[row.name] = func(ctx context.Context, req *jrpc2.Request) (any, error) {
 			result, err := s.serve(ctx, c, row, req)
 			if err != nil {
 				return nil, s.outward(row.name, c.peer, err).wire()
@@ -282,7 +286,19 @@ func (s *Server) handlers(c *conn) map[string]jrpc2.Handler {
 			return result, nil
 		}
 	}
-	return m
+	return h
+}
+
+// Assign implements jrpc2.Assigner. It has a handler for methods that do not
+// exist, too: the library never forgets the id of a request that has none.
+func (h handlers) Assign(_ context.Context, name string) jrpc2.Handler {
+	if f, ok := h[name]; ok {
+		return f
+	}
+	return func(_ context.Context, req *jrpc2.Request) (any, error) {
+		return nil, Errorf(CodeMethodNotFound, "there is no method %q", cut(req.Method(), 60)).
+			WithHint("there are %s", strings.Join(slices.Sorted(maps.Keys(h)), ", ")).wire()
+	}
 }
 
 // serve checks the caller's role, waits for its turn and asks the agent.
