@@ -78,6 +78,11 @@ func Score(in ScoreInput) sentinel.ScoreParts {
 			d = 0
 		}
 	}
+	// What policy only reports is never shown as if it were to be blocked: the
+	// model's word alone does not carry a score over the threshold.
+	if out.Decision < 0.6 {
+		limit = min(limit, limitAlert)
+	}
 	out.Score = Quant(min(s+d, limit))
 	return out
 }
