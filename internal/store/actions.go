@@ -30,8 +30,7 @@ func (s *Store) Actions(ctx context.Context, f ActionFilter) (list []sentinel.Ac
 		q.and("threat_id = ?", f.ThreatID)
 	}
 	if f.Network.IsValid() {
-		lo, hi := bounds(f.Network)
-		q.and("ip_lo <= ? AND ip_hi >= ?", hi, lo)
+		q.overlaps(f.Network)
 	}
 	if f.Type != "" {
 		q.and("type = ?", f.Type)

@@ -39,11 +39,13 @@ CREATE TABLE threats (
     action_reason   TEXT NOT NULL DEFAULT '',
     previous        TEXT                          -- the case that this one continues
 );
-CREATE INDEX idx_threats_created ON threats(created_at DESC);
-CREATE INDEX idx_threats_severity ON threats(severity);
+-- The first two hold all that lists are filtered by, so that choosing and
+-- counting need not read the rows, of which few fit a page. An index by status
+-- alone would be chosen and be slower.
+CREATE INDEX idx_threats_created ON threats(created_at DESC, id DESC, severity, status, type, last_seen);
+CREATE INDEX idx_threats_seen ON threats(last_seen, created_at, id, severity, status, type);
+CREATE INDEX idx_threats_severity ON threats(severity, created_at);
 CREATE INDEX idx_threats_ip ON threats(ip_lo);
-CREATE INDEX idx_threats_status ON threats(status);
-CREATE INDEX idx_threats_seen ON threats(last_seen);
 CREATE UNIQUE INDEX idx_threats_reversed ON threats(id_reversed);
 
 -- A block in force is a row of type block and status active.
