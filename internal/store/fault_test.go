@@ -157,7 +157,7 @@ func spoil(t *testing.T, path string, at int64, n int) {
 
 // TestDamage is row F06.
 func TestDamage(t *testing.T) {
-	const n = 2000
+	const n = 500
 	for _, c := range []struct {
 		name  string
 		spoil func(t *testing.T, path string)
