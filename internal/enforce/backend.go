@@ -17,7 +17,7 @@ type Backend interface {
 	// Check compares the firewall with what it should hold and mends it. It is
 	// not called before the first Apply.
 	Check(ctx context.Context) (Report, error)
-	// Drops returns what was dropped since the backend was made.
+	// Drops returns what was dropped; it never decreases.
 	Drops(ctx context.Context) (Drops, error)
 	// Remove takes away everything that the backend ever put into the firewall.
 	Remove(ctx context.Context) error
@@ -25,8 +25,8 @@ type Backend interface {
 
 // Watcher is a Backend that hears of changes by other programs.
 type Watcher interface {
-	// Watch calls changed whenever another program may have touched what is
-	// ours, until ctx ends or it cannot go on.
+	// Watch calls changed as soon as it listens and then whenever another
+	// program may have touched what is ours, until ctx ends or it cannot go on.
 	Watch(ctx context.Context, changed func()) error
 }
 

@@ -120,6 +120,12 @@ func (f *fakeFirewall) holds() int {
 	return len(f.have)
 }
 
+func (f *fakeFirewall) count(n *int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return *n
+}
+
 func (f *fakeFirewall) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -163,8 +169,8 @@ func inFakeTime(t *testing.T, f func(t *testing.T, b *rig)) {
 func TestEnforcerFollowsTheSource(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, b *rig) {
 		synctest.Wait()
-		if s := b.Status(); b.fake.calls != 0 || s.Healthy || s.Backend != "fake" {
-			t.Errorf("before the source knows anything: %d calls, %+v", b.fake.calls, s)
+		if s := b.Status(); b.fake.count(&b.fake.calls) != 0 || s.Healthy || s.Backend != "fake" {
+			t.Errorf("before the source knows anything: %d calls, %+v", b.fake.count(&b.fake.calls), s)
 		}
 		b.desired.Load(nil, nil)
 		b.Wake()
@@ -184,8 +190,8 @@ func TestEnforcerFollowsTheSource(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if b.fake.checks != 5 {
-			t.Errorf("%d checks in five minutes", b.fake.checks)
+		if b.fake.count(&b.fake.checks) != 5 {
+			t.Errorf("%d checks in five minutes", b.fake.count(&b.fake.checks))
 		}
 		if got := b.heard(); len(got) != 0 {
 			t.Errorf("alarms %v", got)
@@ -207,10 +213,10 @@ func TestEnforcerRefused(t *testing.T) {
 		}
 		synctest.Wait()
 		s := b.Status()
-		if b.fake.calls < 12 || b.fake.calls > 18 {
-			t.Errorf("tried %d times in ten minutes, want 1, 2, 4 ... 60 s between", b.fake.calls)
+		if b.fake.count(&b.fake.calls) < 12 || b.fake.count(&b.fake.calls) > 18 {
+			t.Errorf("tried %d times in ten minutes, want 1, 2, 4 ... 60 s between", b.fake.count(&b.fake.calls))
 		}
-		if s.Healthy || s.LastError != "operation not permitted" || s.Failures != b.fake.calls {
+		if s.Healthy || s.LastError != "operation not permitted" || s.Failures != b.fake.count(&b.fake.calls) {
 			t.Errorf("status %+v", s)
 		}
 		b.fake.set(func() { b.fake.failure = nil })
@@ -235,7 +241,7 @@ func TestEnforcerHangs(t *testing.T) {
 		hang := make(chan struct{})
 		b.fake.set(func() { b.fake.hang = hang })
 		b.desired.Set(blockFor("192.0.2.1/32", time.Hour))
-		before := b.fake.calls
+		before := b.fake.count(&b.fake.calls)
 		b.Wake()
 		time.Sleep(4900 * time.Millisecond)
 		if s := b.Status(); !s.Healthy {
@@ -246,8 +252,8 @@ func TestEnforcerHangs(t *testing.T) {
 			t.Errorf("hanging is not noticed: %+v", s)
 		}
 		time.Sleep(5 * time.Minute)
-		if b.fake.calls != before+1 {
-			t.Errorf("%d calls while one hangs", b.fake.calls-before)
+		if b.fake.count(&b.fake.calls) != before+1 {
+			t.Errorf("%d calls while one hangs", b.fake.count(&b.fake.calls)-before)
 		}
 		b.fake.set(func() { b.fake.hang = nil })
 		close(hang)

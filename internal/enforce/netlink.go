@@ -44,10 +44,13 @@ func dial(ns int) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{fd: fd, buf: make([]byte, 64<<10)}
-	// Beyond the system's limit with CAP_NET_ADMIN; without it nothing else
-	// will work either, and says so better.
+	// Up to the system's limit, and beyond it where we may. What does not fit
+	// in the end is sent in smaller parts.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bufferSize)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bufferSize)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1<<20)
+	// Errors do not echo the message, which would overflow the buffer.
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	tv := unix.NsecToTimeval(answerTime.Nanoseconds())
 	for _, option := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
 		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, option, &tv); err != nil {

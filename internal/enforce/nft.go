@@ -145,9 +145,20 @@ func (n *NFT) finish(rep Report, err error) (Report, error) {
 	}
 	if err != nil {
 		n.loaded = false
-		return rep, fmt.Errorf("writing nftables: %w", err)
+		return rep, fmt.Errorf("writing nftables: %w%s", err, hint(err))
 	}
 	return rep, nil
+}
+
+// hint says what may be done about an error.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return " (CAP_NET_ADMIN is needed)"
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):
+		return " (the kernel has no nf_tables for family inet)"
+	}
+	return ""
 }
 
 // settle makes the kernel equal to what is wanted. If the table vanishes under
@@ -327,7 +338,7 @@ func (n *NFT) readDrops() error {
 		return err
 	}
 	for set := range now {
-		if now[set].Packets < n.last[set].Packets { // the table was made anew
+		if now[set].Packets < n.last[set].Packets { // reset by another program
 			n.base.add(n.last[set])
 		}
 	}

@@ -175,8 +175,7 @@ func (n *NFT) rebuild(rep *Report) error {
 			}
 		}
 		rep.Changed += wanted
-		n.loaded = true
-		n.markDirty()
+		n.made()
 		return nil
 	}
 	if b, err = n.emptyTable(); err != nil {
@@ -192,9 +191,18 @@ func (n *NFT) rebuild(rep *Report) error {
 		}
 		n.ranges[set], n.stale[set] = nil, true
 	}
+	n.made()
+	return nil
+}
+
+// made notes that the table is new: its counters start from 0.
+func (n *NFT) made() {
+	for set := range n.last {
+		n.base.add(n.last[set])
+		n.last[set] = Drops{}
+	}
 	n.loaded = true
 	n.markDirty()
-	return nil
 }
 
 func (n *NFT) emptyTable() (*batch, error) {

@@ -86,7 +86,7 @@ func (n *NFT) bisect(set setKind, keys []hashKey, full *bool, rep *Report) error
 // elementError reports whether an error may be due to one element of a batch.
 func elementError(err error) bool {
 	for _, e := range []unix.Errno{
-		unix.ENFILE, unix.ENOBUFS, unix.EINVAL, unix.EEXIST, unix.ENOTEMPTY, unix.EBUSY, unix.ERANGE, unix.EOVERFLOW,
+		unix.ENFILE, unix.ENOBUFS, unix.EMSGSIZE, unix.EINVAL, unix.EEXIST, unix.ENOTEMPTY, unix.EBUSY, unix.ERANGE, unix.EOVERFLOW,
 	} {
 		if errors.Is(err, e) {
 			return true

@@ -21,8 +21,8 @@ type Status struct {
 	// Rejected blocks were refused one by one; Samples are at most 5 of them.
 	Rejected int         `json:"rejected,omitempty"`
 	Samples  []Rejection `json:"rejected_samples,omitempty"`
-	// Drops counts packets dropped since the start of the agent, at most
-	// Config.CountEvery ago.
+	// Drops counts packets dropped since the table was made, as of at most
+	// Config.CountEvery ago. A restart of the agent goes on counting.
 	Drops Drops `json:"drops"`
 	// LastApply is when the firewall was last written or checked with success;
 	// LastApplyTook how long that took.

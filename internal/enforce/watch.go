@@ -11,7 +11,7 @@ import (
 )
 
 // Watch implements Watcher: it listens to the kernel's news about rule sets and
-// calls changed for those that concern our table and are not our own doing, and
+// calls changed at once, for those that concern our table and are not our own doing, and
 // when news were lost. It returns nil when ctx ends.
 func (n *NFT) Watch(ctx context.Context, changed func()) error {
 	fd, err := openIn(n.cfg.NetNS, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
@@ -31,6 +31,7 @@ func (n *NFT) Watch(ctx context.Context, changed func()) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = f.Close() })
 	defer stop()
+	changed() // what happened before is not heard
 	buf := make([]byte, 64<<10)
 	for {
 		got, err := f.Read(buf)
