@@ -208,6 +208,9 @@ func TestSecretIsNeverShown(t *testing.T) {
 		!strings.Contains(b.String(), "other: '' # default") {
 		t.Errorf("not said that it is hidden:\n%s", b.String())
 	}
+	if got := differences(schema, section{{"token", &secret{&Secret{}}}}); fmt.Sprint(got) != "[token]" {
+		t.Errorf("a changed secret is no change: %v", got)
+	}
 	if into.Reveal() != canary || (Secret{}).Reveal() != "" || NewSecret("") != (Secret{}) {
 		t.Error("the secret itself is lost")
 	}

@@ -110,13 +110,25 @@ func Keys() []string {
 
 // Changed returns the keys whose values differ, sorted.
 func Changed(a, b *Config) []string {
-	shown := map[string]string{}
-	schema(a).walk("", func(key string, v value) { shown[key] = flat(v.show()) })
+	return differences(schema(a), schema(b))
+}
+
+func differences(a, b section) []string {
+	was := map[string]string{}
+	a.walk("", func(key string, v value) { was[key] = fingerprint(v) })
 	changed := map[string]bool{}
-	schema(b).walk("", func(key string, v value) {
-		if shown[key] != flat(v.show()) {
+	b.walk("", func(key string, v value) {
+		if was[key] != fingerprint(v) {
 			changed[key] = true
 		}
 	})
 	return slices.Sorted(maps.Keys(changed))
+}
+
+// fingerprint returns a text that is equal for equal values, not for showing.
+func fingerprint(v value) string {
+	if s, ok := v.(*secret); ok {
+		return s.p.Reveal()
+	}
+	return flat(v.show())
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds of what travels. A frame is one line; its newline does not count.
@@ -211,8 +213,12 @@ func (k *link) Recv() ([]byte, error) {
 const drainTime = 2 * time.Second
 
 // drain waits until all requests are answered, so that a caller may close its
-// end of the connection behind its last request.
+// end of the connection behind its last request. It does not wait for one that
+// is gone altogether.
 func (k *link) drain() {
+	if k.gone() {
+		return
+	}
 	timer := time.NewTimer(drainTime)
 	defer timer.Stop()
 	for range cap(k.slots) {
@@ -224,6 +230,22 @@ func (k *link) drain() {
 			return
 		}
 	}
+}
+
+// gone reports whether the caller closed the connection in both directions.
+func (k *link) gone() bool {
+	raw, err := k.conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	fds := []unix.PollFd{{}}
+	if err := raw.Control(func(fd uintptr) {
+		fds[0].Fd = int32(fd)
+		_, err = unix.Poll(fds, 0)
+	}); err != nil {
+		return true
+	}
+	return err != nil || fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 }
 
 // recv reads a frame: it waits for the first byte as long as a connection may

@@ -158,6 +158,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 			stop()
 			s.disconnect()
+			s.wg.Wait()
 			if ended {
 				return nil
 			}
@@ -182,14 +183,13 @@ func temporary(err error) bool {
 	return false
 }
 
-// disconnect ends all connections and waits for their requests.
+// disconnect ends all connections.
 func (s *Server) disconnect() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for c := range s.conns {
 		_ = c.link.Close()
 	}
-	s.mu.Unlock()
-	s.wg.Wait()
 }
 
 // accept finds out who is calling and serves the connection.
