@@ -21,13 +21,11 @@ const maxHops = 32
 func (p *Parser) access(line string, ev *sentinel.Event) bool {
 	// The stamp: the last bracket before the first quote.
 	open := strings.IndexByte(line, '[')
-	if open < 1 {
-		if open < 0 || line[0] != '[' {
-			return false
-		}
+	if open < 0 {
+		return false
 	}
 	quote := open + 29
-	if len(line) < quote+1 || line[quote] != '"' || line[quote-2] != ']' || line[quote-1] != ' ' {
+	if open == 0 || len(line) < quote+1 || line[quote] != '"' || line[quote-2] != ']' || line[quote-1] != ' ' {
 		quote = strings.Index(line, `] "`) + 2
 		if quote < 2 {
 			return false
@@ -93,7 +91,9 @@ func (p *Parser) access(line string, ev *sentinel.Event) bool {
 	return true
 }
 
-// client reads what stands before the stamp.
+// client reads what stands before the stamp. A client that is no address is a
+// name that the server looked up; then the second field must be the usual dash,
+// which tells the line from others with such a stamp somewhere.
 func (p *Parser) client(s string, ev *sentinel.Event) bool {
 	first, rest, ok := strings.Cut(s, " ")
 	if !ok || first == "" {
@@ -101,19 +101,16 @@ func (p *Parser) client(s string, ev *sentinel.Event) bool {
 	}
 	addr, isAddr := parseAddr(first)
 	if !isAddr {
-		if i := strings.LastIndexByte(first, ':'); i > 0 {
-			if port, ok := parsePort(first[i+1:]); ok {
-				// vhost_combined: a host's name has no colon but that of its port.
-				ev.HTTP.Host, ev.DstPort = first[:i], port
-				if first, rest, ok = strings.Cut(rest, " "); !ok {
-					return false
-				}
-				addr, _ = parseAddr(first)
+		if host, port, ok := virtualHost(first); ok {
+			ev.HTTP.Host, ev.DstPort = host, port
+			if first, rest, ok = strings.Cut(rest, " "); !ok {
+				return false
 			}
+			addr, isAddr = parseAddr(first)
 		}
 	}
 	ident, user, ok := strings.Cut(rest, " ")
-	if !ok {
+	if !ok || ident == "" {
 		return false
 	}
 	if ident != "-" {
@@ -121,11 +118,27 @@ func (p *Parser) client(s string, ev *sentinel.Event) bool {
 		// a header that clients write.
 		if _, _, two := parseAddrPort(ident); two {
 			addr = netip.Addr{}
+		} else if !isAddr {
+			return false
 		}
 	}
 	ev.SrcIP = addr
 	ev.User = unescape(dash(user))
 	return true
+}
+
+// virtualHost reads the "HOST:PORT" of vhost_combined. A name has no colon.
+func virtualHost(s string) (host string, port uint16, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 1 {
+		return "", 0, false
+	}
+	host = s[:i]
+	if strings.IndexByte(host, ':') >= 0 && (host[0] != '[' || host[i-1] != ']') {
+		return "", 0, false
+	}
+	port, ok = parsePort(s[i+1:])
+	return host, port, ok
 }
 
 // dash returns s, or nothing where the log says "-".

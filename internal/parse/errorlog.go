@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -114,14 +115,14 @@ func (p *Parser) apacheError(line string, now, ref time.Time, ev *sentinel.Event
 // apacheMessage reads what follows the stamp. The address stands before all
 // that clients write, and Apache leaves no newline in it.
 func (p *Parser) apacheMessage(s string, ev *sentinel.Event) bool {
-	levels := 0
+	levels, modern := 0, false // "[core:error]" instead of "[error]"
 	for s != "" && s[0] == '[' {
 		if rest, ok := strings.CutPrefix(s, "[client "); ok {
 			end := strings.Index(rest, "] ")
 			if end < 0 {
 				return false
 			}
-			ev.SrcIP, ev.SrcPort, _ = parseAddrPort(rest[:end])
+			ev.SrcIP, ev.SrcPort = apacheClient(rest[:end], modern)
 			ev.Type = sentinel.EventHTTPError
 			s = rest[end+2:]
 			break
@@ -132,6 +133,8 @@ func (p *Parser) apacheMessage(s string, ev *sentinel.Event) bool {
 		}
 		if pid, ok := strings.CutPrefix(s[:end], "[pid "); ok {
 			ev.PID, _, _ = leading(pid)
+		} else if strings.IndexByte(s[:end], ':') > 0 {
+			modern = true
 		}
 		s = s[end+2:]
 		levels++
@@ -155,4 +158,17 @@ func suhosin(s string, ev *sentinel.Event) {
 			ev.SrcIP, _ = parseAddr(word)
 		}
 	}
+}
+
+// apacheClient reads "ADDR", "ADDR:PORT" or "[ADDR]:PORT". Early versions of 2.4
+// put the port behind an IPv6 address without brackets; what could be either
+// is no address.
+func apacheClient(s string, modern bool) (netip.Addr, uint16) {
+	a, port, ok := parseAddrPort(s)
+	if ok && modern && a.Is6() && s[0] != '[' && port == 0 {
+		if _, _, two := parseAddrThenPort(s); two {
+			return netip.Addr{}, 0
+		}
+	}
+	return a, port
 }

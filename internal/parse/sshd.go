@@ -15,15 +15,17 @@ const maxSSH = 900
 // sshd reads a message of OpenSSH's server (sshd, sshd-session, sshd-auth).
 func sshd(msg string, ev *sentinel.Event) {
 	ev.SourceType = sentinel.TypeSSH
-	msg = strings.Trim(msg, " ")
-	for range 2 {
-		if rest, ok := strings.CutPrefix(msg, "error: "); ok {
-			msg = rest
-		} else if rest, ok := strings.CutPrefix(msg, "fatal: "); ok {
-			msg = rest
-		} else {
-			break
+	if msg != "" && (msg[0] == ' ' || msg[len(msg)-1] == ' ') {
+		msg = strings.Trim(msg, " ")
+	}
+	for msg != "" && (msg[0] == 'e' || msg[0] == 'f') {
+		rest, ok := strings.CutPrefix(msg, "error: ")
+		if !ok {
+			if rest, ok = strings.CutPrefix(msg, "fatal: "); !ok {
+				break
+			}
 		}
+		msg = rest
 	}
 	msg, preauth := strings.CutSuffix(msg, " [preauth]")
 	if msg == "" {

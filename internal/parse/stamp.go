@@ -9,6 +9,9 @@ type clock struct {
 	n    uint8
 	hour int64 // of the anchor, for stamps without a year
 	t    time.Time
+	// The year at the start of an hour in UTC, so that it is computed once an hour.
+	yearHour int64
+	year     int
 }
 
 // get returns the time of a stamp seen just before.
@@ -282,29 +285,34 @@ func (p *Parser) bsdStamp(s string, now, ref time.Time) (time.Time, int) {
 	if !c.hms(s, end-8) || c.day < 1 || !c.valid() {
 		return time.Time{}, 0
 	}
-	t := p.fitYear(&c, now, ref)
+	t := p.fitYear(&c, now, ref, hour)
 	p.clock.put(s[:end], hour, t)
 	return t, end
 }
 
-// fitYear finds the year that puts a stamp closest to ref and not more than a
-// day after now. Without either the time is unknown.
-func (p *Parser) fitYear(c *civil, now, ref time.Time) time.Time {
+// fitYear finds the year that puts a stamp closest to ref, which is in the given
+// hour since 1970, and not more than a day after now. Without either the time is unknown.
+func (p *Parser) fitYear(c *civil, now, ref time.Time, hour int64) time.Time {
 	if ref.IsZero() {
 		return time.Time{}
+	}
+	// The usual case first: less than half a year away, so no other is closer.
+	if hour != p.clock.yearHour || p.clock.year == 0 {
+		p.clock.yearHour, p.clock.year = hour, ref.UTC().Year()
+	}
+	around := p.clock.year
+	c.year = around
+	if c.day <= daysIn(c.year, c.month) {
+		t := c.in(p.loc)
+		s := t.Unix()
+		const halfYear, day = 4000 * 3600, 24 * 3600
+		if d := s - ref.Unix(); d > -halfYear && d < halfYear && (now.IsZero() || s < now.Unix()+day) {
+			return t
+		}
 	}
 	limit := now.Add(24 * time.Hour)
 	if now.IsZero() {
 		limit = ref.Add(366 * 24 * time.Hour)
-	}
-	around := ref.UTC().Year()
-	// The usual case first: less than half a year away, so no other is closer.
-	c.year = around
-	if c.day <= daysIn(c.year, c.month) {
-		t := c.in(p.loc)
-		if d := t.Sub(ref); d > -4000*time.Hour && d < 4000*time.Hour && !t.After(limit) {
-			return t
-		}
 	}
 	// 29 February may be 8 years away.
 	reach := 1
@@ -323,7 +331,7 @@ func (p *Parser) fitYear(c *civil, now, ref time.Time) time.Time {
 		best, found = t, true
 	}
 	if !found && ref.After(limit) {
-		return p.fitYear(c, now, now)
+		return p.fitYear(c, now, now, now.Unix()/3600)
 	}
 	return best
 }

@@ -165,7 +165,7 @@ func sshTag(s string) bool {
 		return false
 	}
 	tag, ok := cutTag(s)
-	return ok && tag.pid > 0 && isSSHD(tag.program)
+	return ok && tag.pid > 0 && tag.text != "" && isSSHD(tag.program)
 }
 
 func isSSHD(program string) bool {
