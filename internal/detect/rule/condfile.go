@@ -1,0 +1,536 @@
+package rule
+
+import (
+	"cmp"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule/norm"
+)
+
+// cond reads a condition: a list is an "any", a mapping is a tree or a leaf.
+// It returns nil after a problem.
+func (r *reader) cond(n *yaml.Node, what string, depth int) *Cond {
+	n, ok := r.follow(n)
+	if !ok {
+		return nil
+	}
+	if depth > MaxDepth {
+		r.problem(n, "%s is nested deeper than %d", what, MaxDepth)
+		return nil
+	}
+	if n.Kind == yaml.SequenceNode {
+		return r.kids(n, condAny, what, depth)
+	}
+	es, ok := r.entries(n, what)
+	if !ok {
+		return nil
+	}
+	if len(es) == 0 {
+		r.problem(n, "%s is empty", what)
+		return nil
+	}
+	for _, e := range es {
+		kind, ok := map[string]condKind{"all": condAll, "any": condAny, "not": condNot}[e.key]
+		if !ok {
+			continue
+		}
+		if len(es) > 1 {
+			r.problem(e.node, "%s: %q must stand alone in its mapping", what, e.key)
+			return nil
+		}
+		return r.kids(e.value, kind, e.key, depth+1)
+	}
+	if slices.ContainsFunc(es, func(e entry) bool { return e.key == "field" }) {
+		return r.fieldLeaf(n, es, what)
+	}
+	// The short form: field expressions as keys, all of which must hold.
+	c := &Cond{kind: condAll, line: n.Line + r.offset}
+	for _, e := range es {
+		x, ok := r.fieldExpr(e.node, e.key)
+		if !ok {
+			return nil
+		}
+		k := r.leaf(x, "", e.node, e.value)
+		if k == nil {
+			return nil
+		}
+		c.kids = append(c.kids, k)
+	}
+	return single(c)
+}
+
+// single replaces an all or any of one by that one.
+func single(c *Cond) *Cond {
+	if len(c.kids) == 1 && (c.kind == condAll || c.kind == condAny) {
+		return c.kids[0]
+	}
+	return c
+}
+
+func (r *reader) kids(n *yaml.Node, kind condKind, what string, depth int) *Cond {
+	if kind == condNot {
+		k := r.cond(n, "not", depth)
+		if k == nil {
+			return nil
+		}
+		return &Cond{kind: condNot, kids: []*Cond{k}, line: n.Line + r.offset}
+	}
+	items, ok := r.list(n)
+	if !ok {
+		return nil
+	}
+	if len(items) == 0 {
+		r.problem(n, "%s is empty", what)
+		return nil
+	}
+	c := &Cond{kind: kind, line: n.Line + r.offset}
+	for _, item := range items {
+		k := r.cond(item, "a condition", depth+1)
+		if k == nil {
+			return nil
+		}
+		c.kids = append(c.kids, k)
+	}
+	return single(c)
+}
+
+// fieldLeaf reads {field: F, op: value, ...}; several operators must all hold.
+func (r *reader) fieldLeaf(n *yaml.Node, es []entry, what string) *Cond {
+	c := &Cond{kind: condAll, line: n.Line + r.offset}
+	var x fieldExpr
+	for _, e := range es {
+		if e.key != "field" {
+			continue
+		}
+		s, ok := r.text(e.value, "field", 200)
+		if !ok {
+			return nil
+		}
+		if x, ok = r.fieldExpr(e.value, s); !ok {
+			return nil
+		}
+	}
+	for _, e := range es {
+		if e.key == "field" {
+			continue
+		}
+		if e.key == "country" {
+			r.problem(e.node, "country needs a geographic database, which rules do not have")
+			return nil
+		}
+		if !slices.Contains(opKeys, e.key) {
+			r.problem(e.node, "unknown key %q in %s: %s", e.key, what, oneOf(e.key, append([]string{"field"}, opKeys...)))
+			return nil
+		}
+		k := r.leaf(x, e.key, e.node, e.value)
+		if k == nil {
+			return nil
+		}
+		c.kids = append(c.kids, k)
+	}
+	if len(c.kids) == 0 {
+		r.problem(n, "%s names a field but no comparison: one of %s", what, strings.Join(opKeys, ", "))
+		return nil
+	}
+	return single(c)
+}
+
+// fieldExpr is a field with its view and modifiers.
+type fieldExpr struct {
+	field      Field
+	view       View
+	op         string // empty: none given
+	cased, all bool
+}
+
+// viewAliases are fields with a view built in.
+var viewAliases = map[string]fieldExpr{
+	"http.path_dec": {field: HTTPPath, view: ViewDecoded}, "http.query_dec": {field: HTTPQuery, view: ViewDecoded},
+	"http.canon": {field: HTTPTarget, view: ViewCanon},
+}
+
+var modifiers = append([]string{"raw", "decoded", "canon", "all", "cased"}, opKeys...)
+
+// fieldExpr reads name|modifier|....
+func (r *reader) fieldExpr(n *yaml.Node, s string) (fieldExpr, bool) {
+	name, rest, _ := strings.Cut(s, "|")
+	x, ok := viewAliases[name]
+	if !ok {
+		f, err := ParseField(name)
+		if err != nil {
+			r.problem(n, "%v", err)
+			return x, false
+		}
+		x.field = f
+		if f.Kind() == KindTexts {
+			x.view = ViewDecoded
+		}
+	}
+	if rest == "" {
+		return x, true
+	}
+	for m := range strings.SplitSeq(rest, "|") {
+		view := slices.Index(viewNames[:], m)
+		switch {
+		case view >= 0:
+			if x.field.Kind() != KindText && x.field.Kind() != KindTexts || x.field == HTTPPathMasked || x.field == HTTPPathResolved {
+				r.problem(n, "field %s has no views such as %q", x.field.Name(), m)
+				return x, false
+			}
+			x.view = View(view)
+		case m == "all":
+			x.all = true
+		case m == "cased":
+			x.cased = true
+		case slices.Contains(opKeys, m):
+			if x.op != "" {
+				r.problem(n, "field expression %q has two operators, %q and %q", s, x.op, m)
+				return x, false
+			}
+			x.op = m
+		default:
+			r.problem(n, "unknown modifier %q in %q: %s", m, s, oneOf(m, modifiers))
+			return x, false
+		}
+	}
+	return x, true
+}
+
+// leaf reads the value of one comparison. key is the operator's key, empty in
+// the short form.
+func (r *reader) leaf(x fieldExpr, key string, at, value *yaml.Node) *Cond {
+	if r.leaves++; r.leaves > MaxLeaves {
+		if r.leaves == MaxLeaves+1 {
+			r.problem(at, "the rule has more than %d comparisons", MaxLeaves)
+		}
+		return nil
+	}
+	l := &leaf{field: x.field, view: x.view, cased: x.cased, all: x.all, line: at.Line + r.offset}
+	name := key
+	switch {
+	case key == "" || key == "value" || key == "values":
+		name = cmp.Or(x.op, "equals")
+	case key == "in_file":
+		name = cmp.Or(x.op, "in_file")
+	case x.op != "" && x.op != key:
+		r.problem(at, "the field has the operator %q and the key %q; one is enough", x.op, key)
+		return nil
+	}
+	if key == "in_file" || name == "in_file" {
+		if !r.inFile(l, name, at, value) {
+			return nil
+		}
+		return &Cond{leaf: l, line: l.line}
+	}
+	if name == "libinjection" {
+		if !r.libinjection(l, at, value) {
+			return nil
+		}
+		return &Cond{leaf: l, line: l.line}
+	}
+	l.op = opNames[name]
+	if !allowed(l.field.Kind(), l.op) {
+		r.problem(at, "field %s is of kind %s and cannot be compared by %s", l.field.Name(), l.field.Kind(), name)
+		return nil
+	}
+	if !r.values(l, name, value) {
+		return nil
+	}
+	return &Cond{leaf: l, line: l.line}
+}
+
+// allowed says which operators go with which kind of field.
+func allowed(k Kind, o op) bool {
+	switch o {
+	case opEquals:
+		return true
+	case opContains, opStartsWith, opEndsWith, opPattern, opLengthGT:
+		return k == KindText || k == KindTexts
+	case opCIDR:
+		return k == KindAddr
+	case opGT, opGTE, opLT, opLTE:
+		return k == KindNumber
+	case opExists:
+		return k == KindText || k == KindTexts || k == KindNumber || k == KindAddr
+	case opFieldRef:
+		return k == KindText || k == KindNumber || k == KindAddr
+	}
+	return false
+}
+
+func (r *reader) inFile(l *leaf, name string, at, value *yaml.Node) bool {
+	switch k := l.field.Kind(); {
+	case k == KindAddr && (name == "in_file" || name == "cidr" || name == "equals"):
+		l.op = opCIDR
+	case (k == KindText || k == KindTexts) && name == "in_file":
+		l.op = opEquals
+	case (k == KindText || k == KindTexts) && slices.Contains([]string{"equals", "contains", "startswith", "endswith"}, name):
+		l.op = opNames[name]
+	default:
+		r.problem(at, "in_file does not go with field %s and %s", l.field.Name(), name)
+		return false
+	}
+	var ok bool
+	l.file, ok = r.text(value, "in_file", 255)
+	return ok
+}
+
+func (r *reader) libinjection(l *leaf, at, value *yaml.Node) bool {
+	if k := l.field.Kind(); k != KindText && k != KindTexts {
+		r.problem(at, "libinjection needs a text field, not %s", l.field.Name())
+		return false
+	}
+	s, ok := r.text(value, "libinjection", 40)
+	if !ok {
+		return false
+	}
+	kinds := map[string]op{"sqli": opSQLi, "sqli_any": opSQLiAny, "xss": opXSS}
+	if l.op, ok = kinds[s]; !ok {
+		r.problem(value, "libinjection %q is %s", s, oneOf(s, []string{"sqli", "sqli_any", "xss"}))
+	}
+	return ok
+}
+
+// values reads the values of a leaf.
+func (r *reader) values(l *leaf, name string, n *yaml.Node) bool {
+	items, ok := r.list(n)
+	if !ok {
+		return false
+	}
+	if len(items) == 0 {
+		r.problem(n, "%s has no values", name)
+		return false
+	}
+	if len(items) > 1 && (l.op >= opGT && l.op <= opExists || l.op == opLengthGT || l.op == opFieldRef) {
+		r.problem(n, "%s takes one value, not a list", name)
+		return false
+	}
+	for _, item := range items {
+		if !r.value(l, name, item) {
+			return false
+		}
+	}
+	slices.Sort(l.numbers)
+	return true
+}
+
+func (r *reader) value(l *leaf, name string, n *yaml.Node) bool {
+	switch l.op {
+	case opExists:
+		before := len(r.problems)
+		r.boolean(n, name, &l.want)
+		return len(r.problems) == before
+	case opLengthGT:
+		v := 0
+		ok := r.integer(n, name, 0, MaxText, &v)
+		l.numbers = append(l.numbers, int64(v))
+		return ok
+	case opFieldRef:
+		return r.fieldRef(l, n)
+	case opCIDR:
+		return r.prefix(l, n)
+	}
+	switch l.field.Kind() {
+	case KindNumber:
+		return r.number(l, n)
+	case KindAddr:
+		return r.prefix(l, n)
+	case KindBool:
+		before := len(r.problems)
+		r.boolean(n, l.field.Name(), &l.want)
+		return len(r.problems) == before
+	case KindName:
+		return r.name(l, n)
+	case KindFlags:
+		s, ok := r.text(n, name, 100)
+		if !ok {
+			return false
+		}
+		f, ok := norm.ParseFlag(s)
+		if !ok {
+			r.problem(n, "flag %q is %s", s, oneOf(s, norm.FlagNames()))
+		}
+		l.flags |= uint16(f)
+		return ok
+	}
+	return r.textValue(l, name, n)
+}
+
+func (r *reader) textValue(l *leaf, name string, n *yaml.Node) bool {
+	s, ok := r.text(n, name, MaxPattern)
+	if !ok {
+		return false
+	}
+	if s == "" && l.op != opEquals {
+		r.problem(n, "%s: an empty text is found everywhere", name)
+		return false
+	}
+	if l.op == opPattern {
+		p, err := newPattern(s)
+		if err != nil {
+			r.problem(n, "%s: %v", name, err)
+			return false
+		}
+		for _, g := range p.otherGroups {
+			r.warn(n, "group %q is not kept: only attacker_ip, src_ip and user are", g)
+		}
+		if l.view == ViewCanon && p.upper {
+			r.warn(n, "the canon view is in lower case: the capitals in this pattern can never match")
+		}
+		l.patterns = append(l.patterns, p)
+		return true
+	}
+	if !l.cased {
+		s = fold(s)
+	}
+	if l.op == opEquals {
+		if g, plain, wild := newGlob(s); wild {
+			l.globs = append(l.globs, g)
+			return true
+		} else {
+			s = plain
+		}
+	}
+	l.texts = append(l.texts, s)
+	return true
+}
+
+func (r *reader) fieldRef(l *leaf, n *yaml.Node) bool {
+	s, ok := r.text(n, "fieldref", 100)
+	if !ok {
+		return false
+	}
+	f, err := ParseField(s)
+	if err != nil {
+		r.problem(n, "fieldref: %v", err)
+		return false
+	}
+	if f.Kind() != l.field.Kind() {
+		r.problem(n, "fieldref: %s is of kind %s and %s of kind %s", f.Name(), f.Kind(), l.field.Name(), l.field.Kind())
+		return false
+	}
+	l.other = f
+	return true
+}
+
+func (r *reader) prefix(l *leaf, n *yaml.Node) bool {
+	s, ok := r.text(n, l.field.Name(), 100)
+	if !ok {
+		return false
+	}
+	p, err := parsePrefix(s)
+	if err != nil {
+		r.problem(n, "%s: %q is neither an address nor a network such as 192.0.2.0/24 or 2001:db8::/32", l.field.Name(), s)
+		return false
+	}
+	l.op = opCIDR
+	l.prefixes = append(l.prefixes, p)
+	return true
+}
+
+// parsePrefix reads an address or a network and unmaps it.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if !strings.Contains(s, "/") {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		a = sentinel.Normalize(a)
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, err
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
+}
+
+func (r *reader) number(l *leaf, n *yaml.Node) bool {
+	n, ok := r.scalar(n, l.field.Name(), "a number")
+	if !ok {
+		return false
+	}
+	if l.field == HTTPTime {
+		if v, err := strconv.ParseFloat(n.Value, 64); err == nil && v >= 0 && v < 1e6 {
+			l.numbers = append(l.numbers, int64(math.Round(v*1000)))
+			return true
+		}
+		d, err := parseDuration(n.Value)
+		if err != nil {
+			r.problem(n, "http.rt must be seconds (0.5) or a duration (500ms), not %s", describe(n))
+			return false
+		}
+		l.numbers = append(l.numbers, d.Milliseconds())
+		return true
+	}
+	if l.field == Time {
+		var t time.Time
+		if !r.instant(n, "ts", &t) {
+			return false
+		}
+		l.numbers = append(l.numbers, t.Unix())
+		return true
+	}
+	v, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil {
+		r.problem(n, "%s must be an integer, not %s", l.field.Name(), describe(n))
+		return false
+	}
+	l.numbers = append(l.numbers, v)
+	return true
+}
+
+// name reads a value of a field whose values are a fixed list. Numbers holds
+// their places in it.
+func (r *reader) name(l *leaf, n *yaml.Node) bool {
+	s, ok := r.text(n, l.field.Name(), 100)
+	if !ok {
+		return false
+	}
+	known := nameList(l.field)
+	i := slices.Index(known, fold(s))
+	if i < 0 {
+		r.problem(n, "%s %q is %s", l.field.Name(), s, oneOf(s, known))
+		return false
+	}
+	l.numbers = append(l.numbers, int64(i))
+	return true
+}
+
+// nameList lists the values of a field of KindName in their order.
+func nameList(f Field) []string {
+	var out []string
+	switch f {
+	case EventType:
+		for t := range sentinel.NumEventTypes {
+			out = append(out, t.String())
+		}
+	case AuthStep:
+		for s := range sentinel.AuthStepSummary + 1 {
+			out = append(out, s.String())
+		}
+	case SourceType:
+		for _, t := range sourceTypes {
+			out = append(out, string(t))
+		}
+	}
+	return out
+}
+
+// sourceTypes are the source types in a fixed order.
+var sourceTypes = [...]sentinel.SourceType{
+	sentinel.TypeAuto, sentinel.TypeSSH, sentinel.TypeNginx, sentinel.TypeApache, sentinel.TypeSyslog,
+	sentinel.TypeKernel, sentinel.TypeFirewall, sentinel.TypeAudit, sentinel.TypeMail, sentinel.TypeFTP,
+	sentinel.TypeDNS, sentinel.TypeDB, sentinel.TypeJSON, sentinel.TypeApp,
+}

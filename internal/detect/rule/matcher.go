@@ -1,0 +1,229 @@
+package rule
+
+import (
+	"net/netip"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule/norm"
+)
+
+// Matcher matches events against a set. It holds scratch memory: one goroutine
+// uses it at a time.
+type Matcher struct {
+	set    *Set
+	ev     *sentinel.Event
+	epoch  uint32
+	memo   []uint32
+	out    []Match
+	bits   []uint64
+	found  []uint64
+	budget int
+	over   bool
+	// overruns counts events that used up their budget.
+	overruns uint64
+	captured netip.Addr
+	source   int
+	lastType sentinel.SourceType
+	views    [numFields][numViews]viewText
+	web      webParts
+	low      []byte
+	agents   *textCache
+	referers *textCache
+}
+
+// NewMatcher returns a matcher for one goroutine.
+func (s *Set) NewMatcher() *Matcher {
+	words := (len(s.trees) + 63) / 64
+	return &Matcher{
+		set: s, memo: make([]uint32, s.leaves+1), bits: make([]uint64, words), found: make([]uint64, words),
+		source: classUnknown, lastType: "?", agents: newTextCache(), referers: newTextCache(),
+	}
+}
+
+// Overruns returns how many events used up Options.Budget.
+func (m *Matcher) Overruns() uint64 { return m.overruns }
+
+// Match returns the rules, and steps of sequence rules, whose conditions hold
+// for ev and that no exception silences, in the order of the set. The result
+// is valid until the next call. ev must not change until Evidence and Template
+// have been called.
+func (m *Matcher) Match(ev *sentinel.Event) []Match {
+	m.begin(ev)
+	p := m.plan(ev)
+	m.out = append(m.out[:0], p.fixed...)
+	for _, t := range p.always {
+		m.try(t)
+	}
+	if hasWeb(ev) {
+		for _, t := range p.webAlways {
+			m.try(t)
+		}
+		if p.groups&(1<<groupTarget) != 0 {
+			m.scanTarget()
+		}
+		if p.groups&(1<<groupAgent) != 0 {
+			m.scanCached(groupAgent, HTTPUserAgent, norm.Agent, m.agents)
+		}
+		if p.groups&(1<<groupReferer) != 0 {
+			m.scanCached(groupReferer, HTTPReferer, norm.Text, m.referers)
+		}
+	}
+	if p.groups&(1<<groupText) != 0 {
+		m.scanTexts()
+	}
+	if p.groups != 0 {
+		for w, word := range m.bits {
+			m.bits[w] = 0
+			for word &= p.admit[w]; word != 0; word &= word - 1 {
+				m.try(m.set.trees[w<<6+trailing(word)])
+			}
+		}
+	}
+	if m.over {
+		m.overruns++
+	}
+	m.sort()
+	return m.out
+}
+
+// begin makes ready for an event.
+func (m *Matcher) begin(ev *sentinel.Event) {
+	m.ev = ev
+	m.budget, m.over = m.set.budget, false
+	m.captured = netip.Addr{}
+	if m.epoch++; m.epoch == 1<<31-1 {
+		m.forget()
+	}
+	if ev.SourceType != m.lastType {
+		m.lastType, m.source = ev.SourceType, classUnknown
+		for i, t := range sourceTypes {
+			if t == ev.SourceType {
+				m.lastType, m.source = t, i
+			}
+		}
+		if m.source == classUnknown {
+			m.lastType = "?" // the event's text is not ours to keep
+		}
+	}
+}
+
+// forget starts the numbering of events anew.
+func (m *Matcher) forget() {
+	m.epoch = 1
+	clear(m.memo)
+	for f := range m.views {
+		for v := range m.views[f] {
+			m.views[f][v].at = 0
+		}
+	}
+	w := &m.web
+	w.epoch, w.flagsAt, w.resolvedAt, w.maskedAt = 0, 0, 0, 0
+	w.argsAt = [numViews]uint32{}
+}
+
+// hasWeb reports whether an event has fields of HTTP.
+func hasWeb(ev *sentinel.Event) bool {
+	h := &ev.HTTP
+	return h.Status != 0 || len(h.Target)|len(h.Path)|len(h.Query)|len(h.UserAgent)|len(h.Method)|len(h.Referer)|
+		len(h.Host)|len(h.Proto) != 0 || h.Bytes >= 0 || h.Malformed || h.Duration != 0
+}
+
+// try adds the targets of a tree if it holds.
+func (m *Matcher) try(t *tree) {
+	if t.root != nil && !m.eval(t.root) {
+		return
+	}
+	if t.plain {
+		m.out = append(m.out, t.targets...)
+		return
+	}
+	var addr netip.Addr
+	var user string
+	if t.captures {
+		m.capture(t.full, &addr, &user)
+	}
+	for _, target := range t.targets {
+		target.Addr, target.User = addr, user
+		if !m.excepted(target) {
+			m.out = append(m.out, target)
+		}
+	}
+}
+
+// capture finds the first address and the first user that the true leaves of a
+// true tree capture, in the order of the file.
+func (m *Matcher) capture(c *Cond, addr *netip.Addr, user *string) {
+	switch c.kind {
+	case condNot:
+		return
+	case condAll, condAny:
+		for _, k := range c.kids {
+			m.capture(k, addr, user)
+		}
+		return
+	}
+	l := c.leaf
+	if l.op != opPattern {
+		return
+	}
+	if l.field.Kind() == KindTexts {
+		for _, a := range m.args(l.view) {
+			m.captureText(l, a.of(l.field), addr, user)
+		}
+		return
+	}
+	m.captureText(l, m.text(l.field, l.view), addr, user)
+}
+
+func (m *Matcher) captureText(l *leaf, s string, addr *netip.Addr, user *string) {
+	for _, p := range l.patterns {
+		if !p.captures() || p.addrGroup > 0 && addr.IsValid() && (p.userGroup == 0 || *user != "") {
+			continue
+		}
+		at := p.re.FindStringSubmatchIndex(s)
+		if at == nil {
+			continue
+		}
+		if p.addrGroup > 0 {
+			a, ok := p.addr(s)
+			if !ok {
+				continue
+			}
+			if !addr.IsValid() {
+				*addr = a
+			}
+		}
+		if g := p.userGroup; g > 0 && at[2*g] >= 0 && *user == "" {
+			*user = s[at[2*g]:at[2*g+1]]
+		}
+	}
+}
+
+// excepted reports whether an exception silences a match.
+func (m *Matcher) excepted(target Match) bool {
+	for i := range m.set.exc[target.Rule] {
+		e := &m.set.exc[target.Rule][i]
+		if !e.expires.IsZero() && !m.ev.Received.Before(e.expires) {
+			continue
+		}
+		m.captured = target.Addr
+		ok := m.eval(e.root)
+		m.captured = netip.Addr{}
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// sort orders the matches by rule and step. They are few and nearly in order.
+func (m *Matcher) sort() {
+	out := m.out
+	for i := 1; i < len(out); i++ {
+		for j := i; j > 0 && less(&out[j], &out[j-1]); j-- {
+			out[j], out[j-1] = out[j-1], out[j]
+		}
+	}
+}
+
+func less(a, b *Match) bool { return a.Rule < b.Rule || a.Rule == b.Rule && a.Step < b.Step }
