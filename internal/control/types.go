@@ -225,9 +225,11 @@ type Explanation struct {
 	Evidence []sentinel.Evidence `json:"evidence"`
 	// Score has one line for each part of the score.
 	Score []string `json:"score"`
-	// Action says what was done and why, or why not more; Undo has commands.
-	Action string   `json:"action"`
-	Undo   []string `json:"undo"`
+	// Action says what was done and why, or why not more.
+	Action string `json:"action"`
+	// Next is what to check, most useful first; Undo has commands.
+	Next []string `json:"next"`
+	Undo []string `json:"undo"`
 	// Attack has MITRE ATT&CK ids.
 	Attack []string `json:"attack"`
 }

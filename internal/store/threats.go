@@ -18,7 +18,9 @@ const maxPage = 10_000
 
 // ThreatFilter chooses threats. Zero fields do not restrict.
 type ThreatFilter struct {
+	// MinSeverity is the lowest, Severity, if not nil, the only one.
 	MinSeverity sentinel.Severity
+	Severity    *sentinel.Severity
 	// Since and Until bound when the case was alive: it was last seen at or
 	// after Since and opened before Until.
 	Since, Until time.Time
@@ -89,6 +91,9 @@ func (f ThreatFilter) query() *query {
 			names = append(names, s.String())
 		}
 		q.and("+severity IN ("+marks(len(names))+")", names...)
+	}
+	if f.Severity != nil {
+		q.and("+severity = ?", f.Severity.String())
 	}
 	if !f.Since.IsZero() {
 		q.and("last_seen >= ?", mustStamp(f.Since))

@@ -21,7 +21,7 @@ func TestThreatFilter(t *testing.T) {
 	all[4].Description = `100% of "it's" done_`
 	all[5].Status = sentinel.StatusOpen
 	commit(t, s, Results{Threats: all})
-	prefix := netip.MustParsePrefix
+	prefix, low := netip.MustParsePrefix, sentinel.Low
 	for _, c := range []struct {
 		name  string
 		f     ThreatFilter
@@ -32,6 +32,7 @@ func TestThreatFilter(t *testing.T) {
 		{"page", ThreatFilter{Limit: 2, Offset: 1}, []int{4, 3}, 6},
 		{"behind the end", ThreatFilter{Offset: 10}, nil, 6},
 		{"severity", ThreatFilter{MinSeverity: sentinel.Critical}, []int{0}, 1},
+		{"exactly low", ThreatFilter{Severity: &low}, []int{1}, 1},
 		{"at least low", ThreatFilter{MinSeverity: sentinel.Low}, []int{5, 4, 3, 2, 1, 0}, 6},
 		{"since", ThreatFilter{Since: testTime.Add(time.Minute + 4*time.Second)}, []int{5, 4}, 2},
 		{"until", ThreatFilter{Until: testTime.Add(2 * time.Second)}, []int{1, 0}, 2},
