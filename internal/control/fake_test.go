@@ -211,6 +211,9 @@ func start(t testing.TB, agent Agent, change func(*Options)) *Server {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		if err := s.Close(); err != nil {
+			t.Errorf("closing it again: %v", err)
+		}
 		if _, err := os.Lstat(o.Path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the socket is still there: %v", err)
 		}

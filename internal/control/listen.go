@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ type socket struct {
 	// lock is held as long as the socket is ours.
 	lock     *os.File
 	dev, ino uint64
+	once     sync.Once
 }
 
 // listen makes a socket at path with mode 0660 and the given group (-1: that of
@@ -187,13 +189,16 @@ func replaceable(path string) error {
 }
 
 // Close removes the socket, if the one at the path is still this one, and gives
-// up the lock, whose file stays.
+// up the lock, whose file stays. Only the first call does anything.
 func (s *socket) Close() error {
-	if info, err := os.Lstat(s.path); err == nil {
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok && uint64(stat.Dev) == s.dev && stat.Ino == s.ino {
-			_ = os.Remove(s.path)
+	var err error
+	s.once.Do(func() {
+		if info, e := os.Lstat(s.path); e == nil {
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok && uint64(stat.Dev) == s.dev && stat.Ino == s.ino {
+				_ = os.Remove(s.path)
+			}
 		}
-	}
-	err := s.UnixListener.Close()
-	return errors.Join(err, s.lock.Close())
+		err = errors.Join(s.UnixListener.Close(), s.lock.Close())
+	})
+	return err
 }

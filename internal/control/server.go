@@ -135,7 +135,8 @@ func Listen(agent Agent, o Options) (*Server, error) {
 // Path returns the path of the socket.
 func (s *Server) Path() string { return s.socket.path }
 
-// Close removes the socket of a server that was not run.
+// Close removes the socket of a server that was not run. After Run it does
+// nothing.
 func (s *Server) Close() error { return s.socket.Close() }
 
 // Run answers callers until ctx ends, then disconnects all, removes the socket

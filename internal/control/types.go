@@ -221,8 +221,10 @@ type Explanation struct {
 	ShortID  string `json:"short_id"`
 	Headline string `json:"headline"`
 	// What tells what happened, a sentence each.
-	What     []string            `json:"what"`
-	Evidence []sentinel.Evidence `json:"evidence"`
+	What []string `json:"what"`
+	// Evidence is the best of it; MoreEvidence counts what was left out.
+	Evidence     []sentinel.Evidence `json:"evidence"`
+	MoreEvidence int                 `json:"more_evidence,omitempty"`
 	// Score has one line for each part of the score.
 	Score []string `json:"score"`
 	// Action says what was done and why, or why not more.
