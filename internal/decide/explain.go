@@ -51,7 +51,7 @@ const (
 // Explain says what happened, how sure we are and why, what was done, what to
 // check and how to undo it. It needs nothing but the threat.
 func Explain(t sentinel.Threat) Explanation {
-	info := describeType(t.Type)
+	info := describeType(plain(t.Type))
 	who := entityText(t)
 	x := Explanation{
 		Headline: fmt.Sprintf("%s %s from %s", t.Severity, info.title, who),
@@ -175,7 +175,7 @@ func whatHappened(t sentinel.Threat, info typeInfo) []string {
 	}
 	for _, r := range byWeight(t.Score.Rules) {
 		if r.Window > 0 && r.Threshold > 0 {
-			out = append(out, fmt.Sprintf("Rule %s counted %s; it fires at %s in %s.", r.ID, count(r.Count), count(r.Threshold), durationText(r.Window)))
+			out = append(out, fmt.Sprintf("Rule %s counted %s; it fires at %s in %s.", plain(r.ID), count(r.Count), count(r.Threshold), durationText(r.Window)))
 		}
 	}
 	if t.User != "" {
@@ -213,7 +213,7 @@ func scoreLines(t sentinel.Threat) []string {
 	} else {
 		lines = append(lines, "Reputation 0.00: nothing is known about this address from before.")
 	}
-	if p.Limit < 1 && Quant(p.WithReputation) >= p.Limit {
+	if p.Limit > 0 && p.Limit < 1 && Quant(p.WithReputation) >= p.Limit {
 		lines = append(lines, fmt.Sprintf("Limited to %s, since no rule above %s that is not advisory matched.", scoreText(p.Limit), limitSeverity(p.Limit)))
 	}
 	switch {
@@ -240,9 +240,9 @@ func ruleLine(r sentinel.RulePart) string {
 	line := fmt.Sprintf("%s %s x %s", plain(r.ID), r.Severity, scoreText(Quant(r.Confidence)))
 	counts := "times"
 	if r.Window == 0 && r.Threshold <= 1 {
-		counts = "different ones"
+		counts = "distinct events"
 		if r.Firings >= maxTemplates {
-			counts = "or more different ones"
+			counts = "or more distinct events"
 		}
 	}
 	if r.Firings == 1 {
@@ -292,7 +292,7 @@ func undoLines(t sentinel.Threat) []string {
 		lines = append(lines, "sentinelctl unblock "+target)
 	}
 	if t.ID != "" {
-		lines = append(lines, "sentinelctl threats fp "+t.ID)
+		lines = append(lines, "sentinelctl threats fp "+plain(t.ID))
 	}
 	if target != "" && t.Action != ActionNone {
 		lines = append(lines, "sentinelctl whitelist add "+target+"   (if it must never be blocked)")

@@ -19,7 +19,7 @@ func TestEviction(t *testing.T) {
 		t.Fatal(err)
 	}
 	strong := brute("203.0.113.2", t0)
-	strong.Severity = sentinel.Critical
+	strong.Severity, strong.BlockFor = sentinel.Critical, 10*time.Minute // it ends first, but its score is the highest
 	d.Detect(t0, strong)
 	d.Detect(t0, brute("203.0.113.3", t0))
 	alarms := 0
