@@ -1,0 +1,137 @@
+package detect
+
+import sentinel "github.com/sentinel-ai/sentinel-ai"
+
+// A server writes up to five lines about one login attempt ("Invalid user x",
+// PAM's line, "Failed password", "Connection closed by authenticating user").
+// The joiner says how many new attempts a line stands for.
+//
+// For each connection (host, process, address) it counts the lines of each
+// step. Each step is written at most once an attempt, so that the attempts are
+// as many as the most frequent step was written, and a line counts by what it
+// adds to that maximum: the first line of an attempt counts at once, whichever
+// it is, and the others add nothing. "PAM 2 more authentication failures" is
+// two PAM lines, which three "Failed" lines before it had said already.
+//
+// Counting is done for each class of conditions apart: a rule that sees only
+// the "Failed" lines counts these.
+const (
+	joinWays    = 4
+	joinSets    = 4096 // 16 Ki connections
+	joinSeconds = 120  // sshd's LoginGraceTime
+	// joinLead bounds how far one step may lead another, and with it the
+	// attempts that a server whose process serves many connections can hide.
+	joinLead = 10
+)
+
+type attempt struct {
+	key  uint64
+	made uint32
+	seen [3]uint16 // lines of the steps Invalid, PAM and Failed
+	// ended says that a summary has counted.
+	ended bool
+}
+
+type joiner struct {
+	sets [][joinWays]attempt
+}
+
+// weight returns how many attempts the line of step, which stands for n lines
+// (Event.Repeat), adds to the connection with the key. anonymous says that the
+// process is not known, so that the key may stand for many connections.
+func (j *joiner) weight(key uint64, step sentinel.AuthStep, n int, at uint32, anonymous bool) int {
+	a := j.find(key, at)
+	most := max(a.seen[0], a.seen[1], a.seen[2])
+	if step >= sentinel.AuthStepSummary {
+		if most > 0 || a.ended {
+			return 0
+		}
+		a.ended = true
+		return 1
+	}
+	lead := uint16(joinLead)
+	if anonymous {
+		lead = 1
+	}
+	c := &a.seen[step-sentinel.AuthStepInvalid]
+	if most > lead {
+		*c = max(*c, most-lead)
+	}
+	*c = uint16(min(int(*c)+max(n, 1), 1<<15))
+	if *c <= most {
+		return 0
+	}
+	w := int(*c - most)
+	if a.ended { // the summary came first and was this attempt's
+		a.ended = false
+		w--
+	}
+	if *c == 1<<15 { // begin anew rather than stop counting
+		a.seen = [3]uint16{1, 1, 1}
+	}
+	return w
+}
+
+// find returns the connection's record, a new one if there is none or it is
+// older than joinSeconds. The oldest of four gives way.
+func (j *joiner) find(key uint64, at uint32) *attempt {
+	if j.sets == nil {
+		j.sets = make([][joinWays]attempt, joinSets)
+	}
+	set := &j.sets[key%joinSets]
+	oldest := &set[0]
+	for i := range set {
+		a := &set[i]
+		if a.key == key && a.made != 0 {
+			if at <= a.made+joinSeconds && a.made <= at+joinSeconds {
+				return a
+			}
+			oldest = a
+			break
+		}
+		if a.made < oldest.made {
+			oldest = a
+		}
+	}
+	*oldest = attempt{key: key, made: max(at, 1)}
+	return oldest
+}
+
+// twins finds events that two sources hold, such as a log file and the journal.
+// For each message it keeps how many copies of the source that was first are
+// not matched by the other's yet.
+type twins struct {
+	slots []twin
+}
+
+type twin struct {
+	key    uint64
+	source uint64
+	at     uint32
+	open   uint32
+}
+
+const (
+	twinSlots   = 4096
+	twinSeconds = 2
+)
+
+// again reports whether the event with this key was already seen in another
+// source within twinSeconds.
+func (w *twins) again(key, source uint64, at uint32) bool {
+	if w.slots == nil {
+		w.slots = make([]twin, twinSlots)
+	}
+	s := &w.slots[key%twinSlots]
+	if s.key != key || at > s.at+twinSeconds || s.at > at+twinSeconds || s.open == 0 {
+		*s = twin{key: key, source: source, at: at, open: 1}
+		return false
+	}
+	if s.source == source {
+		s.open++
+		s.at = max(s.at, at)
+		return false
+	}
+	s.open--
+	return true
+}

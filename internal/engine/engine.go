@@ -1,0 +1,241 @@
+// Package engine joins the rules of the pipeline: a line is parsed, matched,
+// counted and decided on by plain function calls.
+//
+// It does no I/O and reads no clock. The agent, the analysis of old logs, the
+// tests inside rules, the benchmarks and the fuzzers run the same engine: the
+// same log gives the same threats every time.
+package engine
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+)
+
+// Config is what an Engine is made of.
+type Config struct {
+	// Set holds the compiled rules.
+	Set *rule.Set
+	// Detect bounds the counters; Decide is the policy. Decide must be valid
+	// unless DetectOnly.
+	Detect detect.Config
+	Decide decide.Config
+	// Allow is never blocked; nil: decide.DefaultProtections.
+	Allow *decide.Allowlist
+	// NewID returns a new unique id (a ULID) for a time. Nil numbers them, which
+	// is enough where nothing is stored.
+	NewID func(time.Time) string
+	// DetectOnly leaves out decisions: Step.Effects stays empty.
+	DetectOnly bool
+}
+
+// Engine is the pipeline without hands. It is not safe for concurrent use.
+type Engine struct {
+	set      *rule.Set
+	matcher  *rule.Matcher
+	detector *detect.Detector
+	decider  *decide.Decider // nil with DetectOnly
+	clock    time.Time       // of replays: the greatest event time so far
+	step     Step
+	seen     []seen
+	stats    Stats
+}
+
+// Source is one source of lines. It belongs to the engine that made it.
+type Source struct {
+	id     string
+	parser *parse.Parser
+	event  sentinel.Event
+}
+
+// ID returns the source's id.
+func (s *Source) ID() string { return s.id }
+
+// Step is what one line led to. It is valid until the engine's next call;
+// Effects and detections are owned by the receiver.
+type Step struct {
+	// Parsed says that the line was understood.
+	Parsed  bool
+	Event   *sentinel.Event
+	Matches []rule.Match
+	Results []detect.Result
+	Effects decide.Effects
+}
+
+// Stats counts what an engine has seen since it was made.
+type Stats struct {
+	Lines, Unparsed, Matches, Firings uint64
+	Detect                            detect.Stats
+	Decide                            decide.Stats
+}
+
+// seen is a case that the event in hand was counted into.
+type seen struct {
+	scope netip.Prefix
+	key   string
+	group string
+}
+
+// New returns an engine.
+func New(cfg Config) *Engine {
+	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect)}
+	if !cfg.DetectOnly {
+		newID := cfg.NewID
+		if newID == nil {
+			newID = numbered()
+		}
+		e.decider = decide.New(cfg.Decide, cfg.Allow, newID)
+	}
+	return e
+}
+
+// NewSource returns a source of lines with the id that events and threats name.
+func (e *Engine) NewSource(id string, cfg parse.Config) *Source {
+	return &Source{id: strings.Clone(id), parser: parse.New(cfg)}
+}
+
+// Line takes in one line that arrived at now. mod is the modification time of
+// the file, to which the year of stamps without one is fitted; zero means now.
+// A line that matches nothing allocates nothing.
+func (e *Engine) Line(src *Source, text string, now, mod time.Time) *Step {
+	parsed := src.parser.Parse(text, now, mod, &src.event)
+	return e.take(src, parsed, now)
+}
+
+// Replay takes in one line of an old log. It happens at the greatest event time
+// so far, as far as that is not beyond mod (if given): a single line with a
+// stamp in the future must not make all others late.
+func (e *Engine) Replay(src *Source, text string, mod time.Time) *Step {
+	now := e.clock
+	if now.IsZero() {
+		now = mod
+	}
+	parsed := src.parser.Parse(text, now, mod, &src.event)
+	if t := src.event.Time; t.After(e.clock) && (mod.IsZero() || !t.After(mod.Add(maxAhead))) {
+		e.clock = t
+	}
+	if !e.clock.IsZero() {
+		now = e.clock
+	}
+	src.event.Received = now
+	return e.take(src, parsed, now)
+}
+
+// maxAhead is how much later than the modification of its file a line of a
+// replay may be stamped and still move the clock (a copy's time may be off by a
+// time zone).
+const maxAhead = 24 * time.Hour
+
+// take matches, counts and decides.
+func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
+	ev := &src.event
+	ev.Source = src.id
+	e.stats.Lines++
+	if !parsed {
+		e.stats.Unparsed++
+	}
+	st := &e.step
+	st.Parsed, st.Event = parsed, ev
+	st.Effects = decide.Effects{}
+	st.Matches = e.matcher.Match(ev)
+	e.stats.Matches += uint64(len(st.Matches))
+	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
+	e.seen = e.seen[:0]
+	for i := range st.Results {
+		e.decide(&st.Results[i], now)
+	}
+	return st
+}
+
+// decide hands one result to the decider: a detection as such, a silent firing
+// as more of a case that is open. An event counts once in a case, however many
+// rules it belongs to.
+func (e *Engine) decide(r *detect.Result, now time.Time) {
+	if r.Fired {
+		e.stats.Firings++
+	}
+	if e.decider == nil || !r.Fired && (!r.Silent || r.Weight == 0) {
+		return
+	}
+	k := seen{scope: r.Scope, key: r.Key, group: e.set.Rule(int(r.Rule)).Group}
+	if r.Fired {
+		e.step.Effects.Merge(e.decider.Detect(now, r.Detection))
+		e.seen = append(e.seen, k)
+		return
+	}
+	for _, old := range e.seen {
+		if old == k {
+			return
+		}
+	}
+	e.decider.Seen(now, r.Scope, r.Key, k.group, r.Weight)
+	e.seen = append(e.seen, k)
+}
+
+// Order does what a person, a bot or the cloud wants; see decide.Decider.Order.
+// It must not be called with DetectOnly.
+func (e *Engine) Order(now time.Time, o sentinel.Order) (decide.Effects, error) {
+	return e.decider.Order(now, o)
+}
+
+// Tick does what time brings: blocks end, cases close, counts that changed are
+// handed out.
+func (e *Engine) Tick(now time.Time) decide.Effects {
+	if e.decider == nil {
+		return decide.Effects{}
+	}
+	return e.decider.Tick(now)
+}
+
+// Swap puts another rule set in force. The counters of rules that did not
+// change go on, also where they are shared with rules that did.
+func (e *Engine) Swap(set *rule.Set, cfg detect.Config) {
+	next := detect.New(set, cfg)
+	next.Adopt(e.detector)
+	e.set, e.matcher, e.detector = set, set.NewMatcher(), next
+	e.step.Matches, e.step.Results = nil, nil
+}
+
+// Decider returns what decides, nil with DetectOnly.
+func (e *Engine) Decider() *decide.Decider { return e.decider }
+
+// Detector returns what counts.
+func (e *Engine) Detector() *detect.Detector { return e.detector }
+
+// Matcher returns what matches.
+func (e *Engine) Matcher() *rule.Matcher { return e.matcher }
+
+// Set returns the rules in force.
+func (e *Engine) Set() *rule.Set { return e.set }
+
+// Clock returns the greatest event time that replays have seen.
+func (e *Engine) Clock() time.Time { return e.clock }
+
+// Stats returns a copy of the counters.
+func (e *Engine) Stats() Stats {
+	s := e.stats
+	s.Detect = e.detector.Stats()
+	if e.decider != nil {
+		s.Decide = e.decider.Stats()
+	}
+	return s
+}
+
+// numbered returns ids that are numbers, as long as a ULID.
+func numbered() func(time.Time) string {
+	n := 0
+	return func(time.Time) string {
+		n++
+		id := []byte("00000000000000000000000000")
+		for i, v := len(id)-1, n; v > 0; i, v = i-1, v/10 {
+			id[i] = byte('0' + v%10)
+		}
+		return string(id)
+	}
+}
