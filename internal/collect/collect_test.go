@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -122,6 +123,10 @@ func TestGlob(t *testing.T) {
 	write(t, at("a/x.log.1"), "rotated\n")
 	write(t, at("a/x-20260101.log"), "rotated\n")
 	write(t, at("a/x.log.2.gz"), "rotated\n")
+	yesterday := time.Now().Add(-24 * time.Hour)
+	for _, name := range []string{"a/x.log.1", "a/x-20260101.log", "a/x.log.2.gz"} {
+		must(t, os.Chtimes(at(name), yesterday, yesterday))
+	}
 	write(t, at("a/x.log"), "a1\n")
 	cfg := Config{Sources: []Source{{ID: "all", Path: at("*/*log*"), FromStart: true}, {ID: "none", Path: at("none*")}}, Poll: 1 << 40}
 	r := follow(t, cfg, nil)

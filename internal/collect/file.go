@@ -79,7 +79,9 @@ type generation struct {
 	quiet    time.Time // since when nothing was read
 	nlink    uint64
 	unwatch  func()
-	claimed  bool
+	// sibling is what a file found among the rotated ones looked like.
+	sibling sibling
+	claimed bool
 }
 
 func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

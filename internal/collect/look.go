@@ -103,9 +103,15 @@ func (f *follower) missing() {
 		// Rotated while we were away, and not yet made anew?
 		if g := f.c.locate(f.path, "", *f.resume, fileKey{}); g != nil && f.keep(g) {
 			f.queue = append(f.queue, g)
-			f.queue = append(f.queue, f.kept(f.c.between(f.path, "", g, nil, f.queue))...)
 			f.resume = nil
 		}
+	}
+	if last := f.last(); last != nil && len(f.queue) < maxQueue {
+		// Its successor may have been moved away too.
+		known := append(append([]*generation{}, f.queue...), f.linger...)
+		missed := f.kept(f.c.between(f.path, "", last, nil, known))
+		f.queue = append(f.queue, missed...)
+		f.update(func(st *Status) { st.Rotations += int64(len(missed)) })
 	}
 	for _, g := range f.queue {
 		g.moved()

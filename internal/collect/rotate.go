@@ -28,7 +28,6 @@ const (
 type sibling struct {
 	path   string
 	key    fileKey
-	size   int64
 	mod    time.Time
 	birth  time.Time // zero if the file system does not tell
 	number int       // n of "name.n", 0 for dates
@@ -84,8 +83,30 @@ func rotation(name, base string) (number int, packed string, ok bool) {
 	return number, packed, true
 }
 
-// siblings lists the rotated files of path, oldest first.
+// siblings lists the rotated files of path, oldest first. A directory cannot be
+// read at one moment: names that are shifted meanwhile may be missed. So it is
+// read until two readings agree, and what any of them saw is taken.
 func siblings(path string) []sibling {
+	var all []sibling
+	for range 6 {
+		list := listSiblings(path)
+		fresh := slices.ContainsFunc(list, func(s sibling) bool { return !slices.ContainsFunc(all, s.same) })
+		// The new reading has the names of now.
+		for _, s := range all {
+			if !slices.ContainsFunc(list, s.same) {
+				list = append(list, s)
+			}
+		}
+		if all = newest(list); !fresh {
+			break
+		}
+	}
+	return all
+}
+
+func (s sibling) same(t sibling) bool { return s.key == t.key }
+
+func listSiblings(path string) []sibling {
 	dir, base := filepath.Split(path)
 	f, err := os.Open(dir)
 	if err != nil {
@@ -100,19 +121,10 @@ func siblings(path string) []sibling {
 			if !ok || packed != "" && packed != ".gz" {
 				continue
 			}
-			s := sibling{path: dir + name, number: number, gz: packed != ""}
-			var st unix.Statx_t
-			if unix.Statx(unix.AT_FDCWD, s.path, unix.AT_SYMLINK_NOFOLLOW,
-				unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-				continue
+			if s, ok := look(dir + name); ok {
+				s.number, s.gz = number, packed != ""
+				list = append(list, s)
 			}
-			s.key = fileKey{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}
-			s.size = int64(st.Size)
-			s.mod = time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec))
-			if st.Mask&unix.STATX_BTIME != 0 {
-				s.birth = time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
-			}
-			list = append(list, s)
 			if len(list) >= 2*maxSiblings {
 				list = newest(list)
 			}
@@ -120,6 +132,26 @@ func siblings(path string) []sibling {
 		if err != nil || len(names) == 0 {
 			return newest(list)
 		}
+	}
+}
+
+// look asks for the identity and age of a regular file.
+func look(path string) (sibling, bool) {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return sibling{}, false
+	}
+	s := sibling{path: path, key: fileKey{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}}
+	s.age(&st)
+	return s, true
+}
+
+// age takes the times from st.
+func (s *sibling) age(st *unix.Statx_t) {
+	s.mod = time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec))
+	if st.Mask&unix.STATX_BTIME != 0 {
+		s.birth = time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
 	}
 }
 
@@ -157,10 +189,7 @@ func (g *generation) describe() sibling {
 	}
 	var st unix.Statx_t
 	if unix.Statx(g.fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st) == nil {
-		s.mod = time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec))
-		if st.Mask&unix.STATX_BTIME != 0 {
-			s.birth = time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
-		}
+		s.age(&st)
 	}
 	return s
 }
@@ -180,38 +209,48 @@ func places(path, real string) []string {
 // was is none of them, but a copy of what old held before a truncation.
 func (c *Collector) between(path, real string, old, young *generation, known []*generation) []*generation {
 	oldest := old.describe()
-	var youngest sibling
+	var limit time.Time
 	if young != nil {
-		youngest = young.describe()
-	}
-	all := siblings(path)
-	if real != "" && real != path {
-		all = append(all, siblings(real)...)
-		slices.SortFunc(all, sibling.compare)
-	}
-	// The name that the old one has now also orders it.
-	for _, s := range all {
-		if s.key == old.key {
-			oldest.number, oldest.path = s.number, s.path
-		}
+		limit = young.describe().birth
 	}
 	var found []*generation
-	for _, s := range all {
-		if s.key == old.key || s.compare(oldest) <= 0 || s.mod.Before(oldest.mod.Add(-rotateSlack)) ||
-			slices.ContainsFunc(known, func(g *generation) bool { return g.key == s.key }) ||
-			slices.ContainsFunc(found, func(g *generation) bool { return g.key == s.key }) {
-			continue
+	for again, try := true, 0; again && try < 5; try++ {
+		again = false
+		var all []sibling
+		for _, p := range places(path, real) {
+			all = append(all, siblings(p)...)
 		}
-		if young != nil && (s.key == young.key || s.compare(youngest) >= 0 && !s.gz) {
-			continue
+		slices.SortFunc(all, sibling.compare)
+		// The name that the old one has now also orders it.
+		for _, s := range all {
+			if s.key == old.key {
+				oldest.number, oldest.path = s.number, s.path
+			}
 		}
-		g, err := c.openSibling(s)
-		if err != nil {
-			c.cfg.Logger.Warn("a rotated log file cannot be read", "path", s.path, "err", err)
-			continue
+		for _, s := range all {
+			is := func(g *generation) bool { return g.key == s.key }
+			switch {
+			case s.compare(oldest) <= 0, s.mod.Before(oldest.mod.Add(-rotateSlack)),
+				!s.gz && !limit.IsZero() && s.birth.After(limit),
+				is(old), slices.ContainsFunc(known, is), slices.ContainsFunc(found, is):
+				continue
+			}
+			g, err := c.openSibling(s)
+			switch {
+			case isMissing(err):
+				again = true // it has another name by now, or is deleted
+			case err != nil:
+				c.cfg.Logger.Warn("a rotated log file cannot be read", "path", s.path, "err", err)
+			case g.key != s.key:
+				g.src.Close()
+				again = true
+			default:
+				g.sibling = s
+				found = append(found, g)
+			}
 		}
-		found = append(found, g)
 	}
+	slices.SortFunc(found, func(g, h *generation) int { return g.sibling.compare(h.sibling) })
 	return found
 }
 
@@ -243,7 +282,7 @@ func (c *Collector) locate(path, real string, pos sentinel.Position, not fileKey
 		if err != nil {
 			return nil
 		}
-		if !matches(g) {
+		if g.key != s.key || !matches(g) {
 			g.src.Close()
 			return nil
 		}
