@@ -9,7 +9,7 @@ import (
 
 // daemon reads what programs other than sshd and PAM's modules say. A line of
 // a program that is not known here is an event of its header alone.
-func daemon(t tag, text string, ev *sentinel.Event) {
+func daemon(t *tag, text string, ev *sentinel.Event) {
 	switch t.program {
 	case "dropbear":
 		dropbear(text, ev)

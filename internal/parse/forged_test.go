@@ -24,7 +24,6 @@ var certain = []string{
 	head + "Connection closed by invalid user FREE PEER port 5 [preauth]",
 	head + "Connection reset by authenticating user FREE PEER port 5 [preauth]",
 	head + "Disconnected from invalid user FREE PEER port 5 [preauth]",
-	head + "Disconnecting invalid user FREE PEER port 5: Too many authentication failures [preauth]",
 	head + "ssh_dispatch_run_fatal: Connection from invalid user FREE PEER port 5: Broken pipe [preauth]",
 	head + "Received disconnect from PEER port 5:11: FREE [preauth]",
 	head + "error: Received disconnect from PEER: 14: FREE [preauth]",
@@ -52,6 +51,7 @@ var certain = []string{
 // where the program allows no spaces.
 var templates = []string{
 	// sshd: keys, reasons.
+	head + "Disconnecting invalid user FREE PEER port 5: Too many authentication failures [preauth]",
 	head + "Failed publickey for root from PEER port 5 ssh2: RSA-CERT SHA256:abc ID FREE (serial 0) CA RSA SHA256:def",
 	head + "Failed publickey for FREE from PEER port 5 ssh2: RSA-CERT SHA256:abc ID FREE (serial 0) CA RSA SHA256:def",
 	head + `Failed hostbased for FREE from PEER port 5 ssh2: RSA SHA256:abc, client user "FREE", client host "h"`,

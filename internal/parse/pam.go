@@ -22,7 +22,7 @@ func isPAM(text string) bool {
 }
 
 // pam reads "pam_unix(SERVICE:TYPE): TEXT" and its older forms.
-func pam(t tag, text string, ev *sentinel.Event) {
+func pam(t *tag, text string, ev *sentinel.Event) {
 	service, facility := "", ""
 	switch {
 	case strings.HasPrefix(text, "PAM "):

@@ -38,7 +38,7 @@ func sshd(msg string, ev *sentinel.Event) {
 		}
 	case 'A':
 		if rest, ok := strings.CutPrefix(msg, "Accepted "); ok {
-			if method, rest, ok := strings.Cut(rest, " for "); ok && sshLogin(rest, ev) && oneWord(method) {
+			if method, rest, ok := cutMethod(rest); ok && sshLogin(rest, ev) {
 				ev.Type, ev.Outcome, ev.Method = sentinel.EventAuthOK, "success", method
 			}
 		} else if rest, ok := strings.CutPrefix(msg, "Address "); ok {
@@ -55,7 +55,7 @@ func sshd(msg string, ev *sentinel.Event) {
 		}
 	case 'p', '(':
 		if isPAM(msg) {
-			pam(tag{program: ev.Program}, msg, ev)
+			pam(&tag{program: ev.Program}, msg, ev)
 		} else {
 			sshOther(msg, ev)
 		}
@@ -95,13 +95,22 @@ func failed(ev *sentinel.Event, step sentinel.AuthStep) {
 	ev.Type, ev.Outcome, ev.AuthStep = sentinel.EventAuthFail, "failure", step
 }
 
-// oneWord reports whether s is one word, such as the name of a method.
+// oneWord reports whether s is one word.
 func oneWord(s string) bool { return s != "" && strings.IndexByte(s, ' ') < 0 }
+
+// cutMethod reads "METHOD for ...", where METHOD is one word.
+func cutMethod(s string) (method, rest string, ok bool) {
+	i := strings.IndexByte(s, ' ')
+	if i < 1 || !strings.HasPrefix(s[i:], " for ") {
+		return "", "", false
+	}
+	return s[:i], s[i+len(" for "):], true
+}
 
 // sshTried reads what follows "Failed ".
 func sshTried(s string, ev *sentinel.Event) {
-	method, rest, ok := strings.Cut(s, " for ")
-	if !ok || !oneWord(method) {
+	method, rest, ok := cutMethod(s)
+	if !ok {
 		return
 	}
 	invalid := strings.HasPrefix(rest, "invalid user ") || strings.HasPrefix(rest, "illegal user ")
@@ -281,11 +290,11 @@ func sshP(msg string, ev *sentinel.Event) {
 		return
 	}
 	if isPAM(msg) {
-		pam(tag{program: ev.Program}, msg, ev)
+		pam(&tag{program: ev.Program}, msg, ev)
 		return
 	}
 	if rest, ok := strings.CutPrefix(msg, "Postponed "); ok {
-		if method, rest, ok := strings.Cut(rest, " for "); ok && oneWord(method) && sshLogin(rest, ev) {
+		if method, rest, ok := cutMethod(rest); ok && sshLogin(rest, ev) {
 			ev.Method = method
 		}
 		return

@@ -135,8 +135,8 @@ func reasoned(s string) (who party, addr netip.Addr, user string, port uint16, r
 		}
 		return who, addr, "", port, reason, ok
 	}
-	// Of several readings the last is true, unless the reason is free.
-	many := false
+	// Of several readings the last is true, unless a reason may hold free text.
+	many, free := false, false
 	for at := 0; ; {
 		i := strings.Index(s[at:], ": ")
 		if i < 0 {
@@ -147,10 +147,11 @@ func reasoned(s string) (who party, addr netip.Addr, user string, port uint16, r
 			many = ok
 			ok, addr, port, reason = true, a, n, s[at+2:]
 			user = strings.TrimSuffix(head, " ")
+			free = free || strings.HasPrefix(reason, "Change of username or service not allowed: (")
 		}
 		at += 2
 	}
-	if many && strings.Contains(s, "Change of username or service not allowed: (") {
+	if many && free {
 		addr, user, port = netip.Addr{}, "", 0
 	}
 	return who, addr, user, port, reason, ok

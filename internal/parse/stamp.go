@@ -198,12 +198,10 @@ func (p *Parser) isoStamp(s string) (time.Time, int) {
 	if len(s) < 19 || s[4] != '-' || s[7] != '-' || s[10] != 'T' && s[10] != ' ' {
 		return time.Time{}, 0
 	}
-	end := 19
-	for end < len(s) && end < len(p.clock.text) && s[end] != ' ' && s[end] != ']' {
-		end++
-	}
-	if t, ok := p.clock.get(s[:end], 0); ok {
-		return t, end
+	if n := int(p.clock.n); n >= 19 && n <= len(s) && (n == len(s) || s[n] == ' ' || s[n] == ']') {
+		if t, ok := p.clock.get(s[:n], 0); ok {
+			return t, n
+		}
 	}
 	c := civil{year: num4(s, 0), month: num2(s, 5), day: num2(s, 8)}
 	if !c.hms(s, 11) || c.year < 0 || !c.valid() {
@@ -219,9 +217,7 @@ func (p *Parser) isoStamp(s string) (time.Time, int) {
 	if i < len(s) && s[i] != ' ' && s[i] != ']' && s[i] != ':' {
 		return time.Time{}, 0
 	}
-	if i == end {
-		p.clock.put(s[:end], 0, t)
-	}
+	p.clock.put(s[:i], 0, t)
 	return t, i
 }
 

@@ -82,7 +82,7 @@ func (p *Parser) syslog(line string, now, ref time.Time, ev *sentinel.Event) boo
 	if !ok || iso && tag.plain {
 		return false
 	}
-	return p.program(tag, ev)
+	return p.program(&tag, ev)
 }
 
 // syslog5424 reads what follows "<PRI>1 ".
@@ -127,7 +127,7 @@ func (p *Parser) syslog5424(s string, ev *sentinel.Event) bool {
 		tag.program = ""
 	}
 	tag.pid, _ = atoi(f[3])
-	return p.program(tag, ev)
+	return p.program(&tag, ev)
 }
 
 // elementEnd returns the index after the ']' of an element, -1 without one.
@@ -156,7 +156,7 @@ func (p *Parser) bareSSH(s string, ev *sentinel.Event) bool {
 		return false
 	}
 	tag, ok := cutTag(s)
-	return ok && p.program(tag, ev)
+	return ok && p.program(&tag, ev)
 }
 
 // sshTag reports whether s begins with a tag of sshd and a process id.
@@ -298,7 +298,7 @@ func leading(s string) (v int, rest string, ok bool) {
 }
 
 // program reads what a program says under its header.
-func (p *Parser) program(t tag, ev *sentinel.Event) bool {
+func (p *Parser) program(t *tag, ev *sentinel.Event) bool {
 	ev.Program, ev.PID, ev.Message = t.program, t.pid, t.text
 	ev.SourceType = sentinel.TypeSyslog
 	text := t.text
@@ -332,7 +332,11 @@ func (p *Parser) program(t tag, ev *sentinel.Event) bool {
 // say leads text to the parser of its program. The program's name is all that
 // decides: text is never asked whose it is, but for PAM, whose modules write
 // under the names of the programs that they serve.
-func (p *Parser) say(t tag, text string, ev *sentinel.Event) bool {
+func (p *Parser) say(t *tag, text string, ev *sentinel.Event) bool {
+	if isSSHD(t.program) && !t.module && !p.web {
+		sshd(text, ev)
+		return true
+	}
 	switch t.program {
 	case "nginx", "apache2", "httpd", "apache":
 		return p.webText(text, ev)
@@ -342,10 +346,6 @@ func (p *Parser) say(t tag, text string, ev *sentinel.Event) bool {
 	}
 	if p.web {
 		return false
-	}
-	if isSSHD(t.program) && !t.module {
-		sshd(text, ev)
-		return true
 	}
 	if t.module || isPAM(text) {
 		pam(t, text, ev)
