@@ -38,6 +38,8 @@ type blockTable struct {
 	wide     bart.Table[*entry] // those wider than an entity
 	expiry   entryHeap          // the one that ends first is on top
 	worth    entryHeap          // automatic ones: lowest score, then nearest end
+	// simulated counts those that are for show only.
+	simulated int
 }
 
 func newBlockTable() *blockTable {
@@ -97,6 +99,9 @@ func (t *blockTable) put(e *entry) {
 	if wide(e.rec.Prefix) {
 		t.wide.Insert(e.rec.Prefix, e)
 	}
+	if e.rec.Simulated {
+		t.simulated++
+	}
 	if e.end != never {
 		heap.Push(&t.expiry, e)
 	}
@@ -117,6 +122,9 @@ func (t *blockTable) moved(e *entry) {
 
 func (t *blockTable) remove(e *entry) {
 	delete(t.byPrefix, e.rec.Prefix)
+	if e.rec.Simulated {
+		t.simulated--
+	}
 	if wide(e.rec.Prefix) {
 		t.wide.Delete(e.rec.Prefix)
 	}

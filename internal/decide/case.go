@@ -186,7 +186,8 @@ func (c *openCase) addRule(det *sentinel.Detection) (added, rescore bool) {
 			old.Advisory != part.Advisory || old.NoBlock != part.NoBlock || old.Deterministic != part.Deterministic
 	}
 	if n := c.rules[i].firings(part.Firings, det); n != part.Firings {
-		part.Firings, rescore = n, true
+		rescore = rescore || part.Firings < maxTemplates // beyond it R does not change
+		part.Firings = n
 	}
 	t.Score.Rules[i] = part
 	c.nameBy(det, &part)

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -39,10 +40,10 @@ type alarmHour struct {
 	n     int
 }
 
-// Stats counts what the decider did since it was made. The first three are
-// present sizes.
+// Stats counts what the decider did since it was made. The first four are
+// present sizes; Blocks includes the Simulated ones.
 type Stats struct {
-	Cases, Blocks, Remembered int
+	Cases, Blocks, Simulated, Remembered int
 	// Detections came in; CasesEvicted gave way at MaxCases, BlocksEvicted at
 	// MaxBlocks; BreakerRefused and FullRefused were only reported.
 	Detections, CasesEvicted, BlocksEvicted, BreakerRefused, FullRefused uint64
@@ -94,13 +95,14 @@ func (d *Decider) Detect(now time.Time, det *sentinel.Detection) Effects {
 	changed, rescore := c.add(det)
 	visible = visible || changed
 	c.fired = at
+	decision := c.threat.Decision
 	if rescore {
 		before := c.threat.Severity
 		c.rescore()
 		visible = visible || c.threat.Severity != before
 	}
 	v := d.judge(now, at, c, det, &fx)
-	if v != c.verdict || rescore || c.threat.Action == "" {
+	if v != c.verdict || c.threat.Decision != decision || c.threat.Action == "" {
 		visible = visible || v != c.verdict
 		c.verdict = v
 		c.threat.Action, c.threat.ActionReason = v.action(c), v.reason(c, d.cfg)
@@ -268,17 +270,18 @@ func (d *Decider) Case(id string) (sentinel.Threat, bool) {
 func (d *Decider) Stats() Stats {
 	s := d.stats
 	s.Cases, s.Blocks, s.Remembered = d.cases.len(), d.blocks.len(), d.history.len()
+	s.Simulated = d.blocks.simulated
 	return s
 }
 
 // alarm raises an alarm unless its kind has had its share of this hour.
-func (d *Decider) alarm(now time.Time, fx *Effects, kind AlarmKind, text string) {
+func (d *Decider) alarm(now time.Time, fx *Effects, kind AlarmKind, format string, args ...any) {
 	at, h := d.clock(now), d.alarms[kind]
 	if since := at - h.start; h.n == 0 || since >= time.Hour || since < 0 {
 		h = alarmHour{start: at}
 	}
 	if h.n++; h.n <= alarmsPerHour(kind) {
-		fx.Alarms = append(fx.Alarms, Alarm{Time: now, Kind: kind, Text: text})
+		fx.Alarms = append(fx.Alarms, Alarm{Time: now, Kind: kind, Text: fmt.Sprintf(format, args...)})
 	}
 	d.alarms[kind] = h
 }

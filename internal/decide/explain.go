@@ -35,9 +35,10 @@ type Explanation struct {
 	MITRE []string
 }
 
-// Span is a text and the part of it that matched: Before + Match + After.
+// Span is a piece of evidence fit to be shown: plain, and cut to the
+// neighbourhood of the match. Its Text is Before + Match + After.
 type Span struct {
-	Field, View          string
+	sentinel.Evidence
 	Before, Match, After string
 }
 
@@ -133,7 +134,10 @@ func spanOf(e sentinel.Evidence) Span {
 	if len(after) > spanContext {
 		after = cut(after, spanContext) + "…"
 	}
-	return Span{Field: plain(e.Field), View: plain(e.View), Before: plain(before), Match: plain(match), After: plain(after)}
+	before, match, after = plain(before), plain(match), plain(after)
+	return Span{Before: before, Match: match, After: after, Evidence: sentinel.Evidence{
+		Field: plain(e.Field), View: plain(e.View), Text: before + match + after, Start: len(before), End: len(before) + len(match),
+	}}
 }
 
 func entityText(t sentinel.Threat) string {

@@ -139,7 +139,11 @@ func TestExplainHostileText(t *testing.T) {
 				t.Fatalf("%q in %q", c, x.Text())
 			}
 		}
-		if n := strings.Count(x.Evidence[0].String(), "\n"); n != 0 {
+		s := x.Evidence[0]
+		if s.Text != s.Before+s.Match+s.After || s.Text[s.Start:s.End] != s.Match {
+			t.Fatalf("%+v", s)
+		}
+		if n := strings.Count(s.String(), "\n"); n != 0 {
 			t.Fatalf("%d line breaks", n)
 		}
 	}

@@ -143,8 +143,8 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 	if p, ok := d.allow.Overlaps(target); ok {
 		if !c.alarmed {
 			c.alarmed = true
-			d.alarm(now, fx, AlarmProtected, fmt.Sprintf("protected address: %s (threat %s, %s, score %s) is not blocked because of %s",
-				networkText(target), t.ID, t.Type, scoreText(t.Decision), p))
+			d.alarm(now, fx, AlarmProtected, "protected address: %s (threat %s, %s, score %s) is not blocked because of %s",
+				networkText(target), t.ID, t.Type, scoreText(t.Decision), p)
 		}
 		return verdict{ruling: rulingAllowed, prefix: p.Prefix, why: p.String()}
 	}
@@ -237,12 +237,12 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 	}
 	if d.blocks.len() >= d.cfg.MaxBlocks && d.blocks.leastWorth() == nil {
 		d.stats.FullRefused++
-		d.alarm(now, fx, AlarmFull, fmt.Sprintf("the block limit of %d is reached by blocks made by hand: nothing is blocked automatically any more; see sentinelctl blocklist, or raise response.max_blocks", d.cfg.MaxBlocks))
+		d.alarm(now, fx, AlarmFull, "the block limit of %d is reached by blocks made by hand: nothing is blocked automatically any more; see sentinelctl blocklist, or raise response.max_blocks", d.cfg.MaxBlocks)
 		return verdict{ruling: rulingFull}
 	}
 	if !d.take(at) {
 		d.stats.BreakerRefused++
-		d.alarm(now, fx, AlarmBreaker, fmt.Sprintf("new blocks come faster than %d a minute: further attackers are only reported until it calms down; check whether a rule is wrong, see sentinelctl threats", d.cfg.NewBlocksPerMinute))
+		d.alarm(now, fx, AlarmBreaker, "new blocks come faster than %d a minute: further attackers are only reported until it calms down; check whether a rule is wrong, see sentinelctl threats", d.cfg.NewBlocksPerMinute)
 		return verdict{ruling: rulingBreaker}
 	}
 	for d.blocks.len() >= d.cfg.MaxBlocks && d.evict(now, fx) {
@@ -318,7 +318,7 @@ func (d *Decider) evict(now time.Time, fx *Effects) bool {
 	}
 	d.stats.BlocksEvicted++
 	d.retire(e, fx, "revoked", "max_blocks", now)
-	d.alarm(now, fx, AlarmFull, fmt.Sprintf("the block limit of %d is reached: the automatic blocks with the lowest score and the nearest end give way; raise response.max_blocks if this host can hold more", d.cfg.MaxBlocks))
+	d.alarm(now, fx, AlarmFull, "the block limit of %d is reached: the automatic blocks with the lowest score and the nearest end give way; raise response.max_blocks if this host can hold more", d.cfg.MaxBlocks)
 	return true
 }
 

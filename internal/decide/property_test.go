@@ -96,7 +96,11 @@ func (w *world) check(t failer) {
 	if len(d.blocks.worth.list) > len(blocks) || len(d.blocks.expiry.list) > len(blocks) {
 		t.Fatalf("the heaps hold blocks that are gone")
 	}
+	simulated := 0
 	for _, e := range d.blocks.byPrefix {
+		if e.rec.Simulated {
+			simulated++
+		}
 		if top := d.blocks.expiry.top(); top != nil && top.end > e.end {
 			t.Fatalf("%s ends before %s", e.rec.Prefix, top.rec.Prefix)
 		}
@@ -104,6 +108,9 @@ func (w *world) check(t failer) {
 		if e.automatic() && (top == nil || top.rec.Score > e.rec.Score || top.rec.Score == e.rec.Score && top.end > e.end) {
 			t.Fatalf("%s should give way before any other", e.rec.Prefix)
 		}
+	}
+	if simulated != d.Stats().Simulated {
+		t.Fatalf("%d simulated blocks, counted %d", simulated, d.Stats().Simulated)
 	}
 	// P10: protection changes the action, never the score.
 	for n := d.cases.oldest(); n != nil && n != &d.cases.root; n = n.next {

@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -86,7 +85,7 @@ func (d *Decider) Restore(now time.Time, blocks []sentinel.BlockRecord, open []s
 			a := actionOf(r, "revoked")
 			a.RevokedBy, a.RevokedAt = "allowlist", now
 			fx.Actions = append(fx.Actions, a)
-			d.alarm(now, &fx, AlarmRestore, fmt.Sprintf("the stored block of %s was not taken up again: %s", networkText(r.Prefix), why))
+			d.alarm(now, &fx, AlarmRestore, "the stored block of %s was not taken up again: %s", networkText(r.Prefix), why)
 			continue
 		}
 		if old := d.blocks.get(r.Prefix); old != nil && old.end >= e.end {
