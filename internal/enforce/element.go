@@ -85,7 +85,7 @@ type found struct {
 
 // readSet gives every element of a set to f; restart is called before the first
 // one and whenever reading starts again.
-func readSet(c *conn, set setKind, now int64, restart func(), f func(found)) error {
+func readSet(c *conn, set setKind, restart func(), f func(found)) error {
 	s := setSpecs[set]
 	return c.dump(unix.NFT_MSG_GETSETELEM, unix.NFPROTO_INET,
 		func(m *message) {
@@ -93,6 +93,7 @@ func readSet(c *conn, set setKind, now int64, restart func(), f func(found)) err
 		},
 		restart,
 		func(attrs []byte) error {
+			now := time.Now().UnixMilli() // reading takes its time
 			eachAttr(attrs, func(kind uint16, list []byte) {
 				if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
 					return

@@ -57,6 +57,9 @@ func newLab(t *testing.T) *lab {
 	}
 	l.backend = NewNFT(NFTConfig{NetNS: l.victim.FD()})
 	t.Cleanup(func() { _ = l.backend.Close() })
+	for from, to := range map[netip.Addr]netip.AddrPort{evil4: victim4, good4: victim4, evil6: victim6, good6: victim6b} {
+		l.expect(from, to, true)
+	}
 	return l
 }
 

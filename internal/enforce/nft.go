@@ -26,8 +26,13 @@ type NFTConfig struct {
 // elements until the transaction is over.
 const DefaultSetSize = 1 << 17
 
-// tolerance is how far an element's end may be off before it is set again.
-const tolerance = 2 * 1000 // milliseconds
+const (
+	// tolerance is how far an element's end may be off before it is set again,
+	// in milliseconds: ticks of the kernel and the time that writing takes.
+	tolerance = 2 * 1000
+	// slack is how far it may be off before we suspect another program.
+	slack = 30 * 1000
+)
 
 // NFT is the backend nftables. It keeps in memory what it left in the kernel,
 // and reads it back only at its first Apply, in Check, and after failures.

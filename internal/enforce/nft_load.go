@@ -46,9 +46,8 @@ func (n *NFT) load(ctx context.Context, rep *Report) error {
 }
 
 func (n *NFT) loadHash(set setKind, rep *Report) error {
-	now := time.Now().UnixMilli()
 	m := n.hash[set]
-	err := readSet(n.conn, set, now,
+	err := readSet(n.conn, set,
 		func() {
 			for k, e := range m {
 				e.seen = 0
@@ -64,15 +63,16 @@ func (n *NFT) loadHash(set setKind, rep *Report) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now().UnixMilli()
 	for k, e := range m {
 		left := at(e.have, now)
 		switch {
-		case near(e.seen, left), e.seen == 0 && left < now+tolerance:
+		case near(e.seen, left, tolerance), e.seen == 0 && left < now+tolerance:
 			e.seen = e.have // as we left it, or just over
-		default:
+		case !near(e.seen, left, slack):
 			rep.Drift++
 		}
-		if e.seen != 0 && near(e.seen, e.want) {
+		if e.seen != 0 && near(e.seen, e.want, tolerance) {
 			e.seen = e.want
 		}
 		e.have, e.seen = e.seen, 0
@@ -81,23 +81,23 @@ func (n *NFT) loadHash(set setKind, rep *Report) error {
 	return nil
 }
 
-// near reports whether two ends are the same but for rounding and clock steps.
-func near(a, b int64) bool {
+// near reports whether two ends are the same but for some milliseconds.
+func near(a, b, by int64) bool {
 	if a == 0 || b == 0 || a == forever || b == forever {
 		return a == b
 	}
-	return a-b <= tolerance && b-a <= tolerance
+	return a-b <= by && b-a <= by
 }
 
 func (n *NFT) loadRanges(set setKind, rep *Report) error {
-	now := time.Now().UnixMilli()
 	var all []found
-	err := readSet(n.conn, set, now, func() { all = all[:0] }, func(f found) { all = append(all, f) })
+	err := readSet(n.conn, set, func() { all = all[:0] }, func(f found) { all = append(all, f) })
 	if err != nil {
 		return err
 	}
 	held := rangesOf(set, all)
-	if !sameRanges(held, n.ranges[set], now) {
+	now := time.Now().UnixMilli()
+	if !sameRanges(held, n.ranges[set], now, slack) {
 		rep.Drift++
 	}
 	n.ranges[set] = held
@@ -136,10 +136,10 @@ func rangesOf(set setKind, all []found) []segment {
 }
 
 // sameRanges compares sorted ranges, leaving out what is over or nearly so.
-func sameRanges(a, b []segment, now int64) bool {
+func sameRanges(a, b []segment, now, by int64) bool {
 	a, b = lasting(a, now), lasting(b, now)
 	return slices.EqualFunc(a, b, func(a, b segment) bool {
-		return a.lo == b.lo && a.hi == b.hi && near(a.end, b.end)
+		return a.lo == b.lo && a.hi == b.hi && near(a.end, b.end, by)
 	})
 }
 

@@ -18,7 +18,7 @@ func (n *NFT) syncRanges(ctx context.Context, set setKind, rep *Report) error {
 	}
 	now := time.Now().UnixMilli()
 	want := segmentsOf(n.nets[set], now)
-	if sameRanges(want, n.ranges[set], now) && len(want) == len(lasting(want, now)) {
+	if sameRanges(want, n.ranges[set], now, tolerance) && len(want) == len(lasting(want, now)) {
 		n.ranges[set], n.stale[set] = want, false
 		return nil
 	}
