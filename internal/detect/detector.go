@@ -175,7 +175,7 @@ func (d *Detector) seenElsewhere(ev *sentinel.Event) bool {
 		return false
 	}
 	h := d.hash.str(uint64(ev.PID), ev.Message)
-	return d.twins.again(d.hash.str(h, ev.Host), d.hash.str(0, ev.Source), d.now.sec)
+	return d.twins.again(d.hash.str(h, ev.Host), uint32(d.hash.str(0, ev.Source)), d.now.sec)
 }
 
 // population groups event types for ratios: a ratio's whole are all requests,
@@ -207,20 +207,32 @@ func (d *Detector) match(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.M
 	if p.part != nil {
 		d.touch(p.part, d.keyWith(p.part, key, p.main), ev, mt, w)
 	}
-	res := Result{Rule: mt.Rule, Aggregated: true, Weight: w}
+	res := d.result(mt.Rule, true, 0, w)
+	if e == nil {
+		return
+	}
 	var reached bool
-	if e != nil {
-		reached, res.Count = d.reached(p, e)
+	if reached, res.Count = d.reached(p, e); reached && w > 0 {
+		d.fire(p, e, ev, m, mt, res)
 	}
-	if reached && w > 0 {
-		d.fire(p, e, ev, m, mt, &res)
+}
+
+// result adds a result in place.
+func (d *Detector) result(r int32, aggregated bool, count, weight int) *Result {
+	n := len(d.results)
+	if n == cap(d.results) {
+		d.results = append(d.results, Result{})
+	} else if d.results = d.results[:n+1]; d.results[n].Silent || d.results[n].Fired {
+		d.results[n] = Result{}
 	}
-	d.results = append(d.results, res)
+	res := &d.results[n]
+	res.Rule, res.Aggregated, res.Count, res.Weight = r, aggregated, count, weight
+	return res
 }
 
 // single handles a rule that fires on one event.
 func (d *Detector) single(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.Match) {
-	res := Result{Rule: mt.Rule, Count: 1, Weight: max(ev.Repeat, 1)}
+	res := d.result(mt.Rule, false, 1, max(ev.Repeat, 1))
 	var e *entry
 	if p.main != nil {
 		if key, ok := d.key(p.main, ev, mt); ok {
@@ -228,8 +240,7 @@ func (d *Detector) single(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.
 			e.newest = max(e.newest, d.now.sec)
 		}
 	}
-	d.fire(p, e, ev, m, mt, &res)
-	d.results = append(d.results, res)
+	d.fire(p, e, ev, m, mt, res)
 }
 
 // reached reports whether a rule's threshold is met by the window that ends with
@@ -341,9 +352,7 @@ func (d *Detector) step(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.Ma
 		return
 	}
 	d.done = append(d.done, mt.Rule)
-	res := Result{Rule: mt.Rule, Aggregated: true, Count: p.threshold, Weight: w}
-	d.fire(p, e, ev, m, mt, &res)
-	d.results = append(d.results, res)
+	d.fire(p, e, ev, m, mt, d.result(mt.Rule, true, p.threshold, w))
 }
 
 // guarded reports whether a guard of the sequence holds: an event like it came

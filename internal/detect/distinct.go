@@ -5,8 +5,9 @@ package detect
 // values in [T-w, T]" is exact for every k ≤ cap and every w: the k values seen
 // last are always among them.
 //
-// The first value stands in the entry; more stand in blocks, four words each,
-// in no order.
+// The first value stands in the entry; more stand in blocks, five to a block, in
+// no order. A value is three words: 32 bits of its hash, 24 more of them and the
+// tries (up to 255), and the stamp.
 type distinct struct {
 	cap    int
 	window uint32 // largest window
@@ -14,35 +15,28 @@ type distinct struct {
 	sketch *sketches
 }
 
-const valueWords = 4
+const (
+	valueWords = 3
+	maxTries   = 255
+)
 
-type value struct {
-	hash  uint64
-	stamp uint32
-	tries uint32
+// A value as it stands in an entry or a block: see distinct.
+type value = [valueWords]uint32
+
+func newValue(hash uint64, at uint32, tries int) value {
+	return value{uint32(hash), uint32(hash>>32)&^maxTries | uint32(min(tries, maxTries)), at}
 }
 
-func (d distinct) read(t *table, e *entry, i int) value {
-	var w [valueWords]uint32
+// at returns value i.
+func (d distinct) at(t *table, e *entry, i int) *value {
 	if e.data == 0 {
-		w = e.inline
-	} else {
-		for j := range w {
-			w[j] = *t.blocks.word(e.data, i*valueWords+j)
-		}
+		return (*value)(e.inline[:])
 	}
-	return value{uint64(w[0]) | uint64(w[1])<<32, w[2], w[3]}
-}
-
-func (d distinct) write(t *table, e *entry, i int, v value) {
-	w := [valueWords]uint32{uint32(v.hash), uint32(v.hash >> 32), v.stamp, v.tries}
-	if e.data == 0 {
-		e.inline = w
-		return
+	blk := t.blocks.at(e.data)
+	for ; i >= blockWords/valueWords; i -= blockWords / valueWords {
+		blk = t.blocks.at(blk[0])
 	}
-	for j := range w {
-		*t.blocks.word(e.data, i*valueWords+j) = w[j]
-	}
+	return (*value)(blk[1+i*valueWords:])
 }
 
 // add notes a value at time at; weight is how often it came, 0 for a line that
@@ -59,46 +53,62 @@ func (d distinct) add(t *table, e *entry, hash uint64, at, now uint32, weight in
 		e.newest = max(e.newest, at)
 		return
 	}
-	oldest, oldestStamp := -1, ^uint32(0)
-	lo, hi := uint32(hash), uint32(hash>>32)
-	for c := d.values(t, e); c.next(); {
-		if c.word(0) == lo && c.word(1) == hi {
-			v := d.read(t, e, c.i)
-			if at > v.stamp && at-v.stamp > d.window {
-				v.tries = 0
+	v := newValue(hash, at, weight)
+	var oldest *value
+	left := int(e.n)
+	vals, blk := d.first(t, e)
+	for left > 0 {
+		for i := 0; i+valueWords <= len(vals) && left > 0; i, left = i+valueWords, left-1 {
+			if vals[i] == v[0] && (vals[i+1]^v[1])&^maxTries == 0 {
+				d.again((*value)(vals[i:]), at, weight)
+				e.newest = max(e.newest, at)
+				return
 			}
-			v.stamp, v.tries = max(v.stamp, at), v.tries+uint32(weight)
-			d.write(t, e, c.i, v)
-			e.newest = max(e.newest, at)
-			return
+			if oldest == nil || vals[i+2] < oldest[2] {
+				oldest = (*value)(vals[i:])
+			}
 		}
-		if s := c.word(2); s < oldestStamp {
-			oldest, oldestStamp = c.i, s
+		if left > 0 {
+			blk = t.blocks.at(blk[0])
+			vals = blk[1:]
 		}
 	}
-	v := value{hash, at, uint32(max(weight, 1))}
 	newest := max(e.newest, at)
+	full := oldest != nil && newest-oldest[2] <= d.window // no value has left the window
 	switch {
-	case int(e.n) < d.cap && (oldest < 0 || newest-oldestStamp <= d.window) && d.room(t, e):
-		d.write(t, e, int(e.n), v)
+	case oldest == nil || full && int(e.n) < d.cap && d.room(t, e):
+		*d.at(t, e, int(e.n)) = v
 		e.n++
-	case oldest < 0:
-		return
-	case d.sketch != nil && newest-oldestStamp <= d.window && d.upgrade(t, e):
+	case d.sketch != nil && full && d.upgrade(t, e):
 		d.sketch.add(e, hash, at)
-	case at >= oldestStamp:
-		d.write(t, e, oldest, v)
+	case at >= oldest[2]:
+		*oldest = v
 	}
 	e.newest = newest
 }
 
+// again notes that a value came once more.
+func (d distinct) again(v *value, at uint32, weight int) {
+	if at > v[2] && at-v[2] > d.window {
+		v[1] &^= maxTries
+	}
+	v[1] += uint32(min(weight, int(maxTries-v[1]&maxTries)))
+	v[2] = max(v[2], at)
+}
+
+// first returns the words of the first values, and the block they stand in, nil
+// if it is the entry.
+func (d distinct) first(t *table, e *entry) ([]uint32, *block) {
+	if e.data == 0 {
+		return e.inline[:valueWords], nil
+	}
+	blk := t.blocks.at(e.data)
+	return blk[1:], blk
+}
+
 // room makes place for one value more.
 func (d distinct) room(t *table, e *entry) bool {
-	if e.n == 0 {
-		return true
-	}
 	moving := e.data == 0
-	first := e.inline
 	if !t.extend(e, &e.data, (int(e.n)+1)*valueWords) {
 		if moving {
 			t.blocks.release(e.data)
@@ -107,12 +117,13 @@ func (d distinct) room(t *table, e *entry) bool {
 		return false
 	}
 	if moving {
-		t.blocks.store(e.data, first[:])
+		t.blocks.store(e.data, e.inline[:valueWords])
 	}
 	return true
 }
 
-// upgrade moves the values into a sketch.
+// upgrade moves the values into a sketch. Their hashes have lost 8 bits, so that
+// a sketch takes 56 of all.
 func (d distinct) upgrade(t *table, e *entry) bool {
 	slot := d.sketch.alloc(d.window)
 	if slot == 0 {
@@ -121,74 +132,35 @@ func (d distinct) upgrade(t *table, e *entry) bool {
 	var moved [maxExact]value
 	n := int(e.n)
 	for i := range n {
-		moved[i] = d.read(t, e, i)
+		moved[i] = *d.at(t, e, i)
 	}
 	t.blocks.release(e.data)
 	e.data, e.head = 0, 1
 	e.inline = [4]uint32{slot}
 	for _, v := range moved[:n] {
-		d.sketch.add(e, v.hash, v.stamp)
+		d.sketch.add(e, uint64(v[1]&^maxTries)<<32|uint64(v[0]), v[2])
 	}
 	return true
 }
 
 // count returns the distinct values within window of the newest that came at
-// most maxTries times each (0: any number). It is at most cap, or an estimate.
-func (d distinct) count(t *table, e *entry, window uint32, maxTries int) int {
+// most so often each (0: any number). It is at most cap, or an estimate.
+func (d distinct) count(t *table, e *entry, window uint32, most int) int {
 	if d.sketch != nil && e.head != 0 {
 		return d.sketch.count(e)
 	}
-	n := 0
-	for c := d.values(t, e); c.next(); {
-		if e.newest-c.word(2) <= window && (maxTries == 0 || int(c.word(3)) <= maxTries) {
-			n++
+	n, left := 0, int(e.n)
+	vals, blk := d.first(t, e)
+	for left > 0 {
+		for i := 0; i+valueWords <= len(vals) && left > 0; i, left = i+valueWords, left-1 {
+			if e.newest-vals[i+2] <= window && (most == 0 || int(vals[i+1]&maxTries) <= most) {
+				n++
+			}
+		}
+		if left > 0 {
+			blk = t.blocks.at(blk[0])
+			vals = blk[1:]
 		}
 	}
 	return n
-}
-
-// values walks the values without copying them.
-func (d distinct) values(t *table, e *entry) cursor {
-	c := cursor{t: t, i: -1, n: int(e.n)}
-	if e.data == 0 {
-		c.inline = &e.inline
-		return c
-	}
-	c.blk = t.blocks.at(e.data)
-	return c
-}
-
-// cursor is a place in a list of values. Values are four words and blocks have
-// fifteen, so that a value may lie in two blocks.
-type cursor struct {
-	t      *table
-	inline *[4]uint32
-	blk    *block
-	off    int // word of the value's start within blk
-	i, n   int
-}
-
-func (c *cursor) next() bool {
-	c.i++
-	if c.i >= c.n {
-		return false
-	}
-	if c.i > 0 && c.inline == nil {
-		if c.off += valueWords; c.off >= blockWords {
-			c.off -= blockWords
-			c.blk = c.t.blocks.at(c.blk[0])
-		}
-	}
-	return true
-}
-
-func (c *cursor) word(j int) uint32 {
-	if c.inline != nil {
-		return c.inline[j]
-	}
-	if k := c.off + j; k < blockWords {
-		return c.blk[1+k]
-	} else {
-		return c.t.blocks.at(c.blk[0])[1+k-blockWords]
-	}
 }

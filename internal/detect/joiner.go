@@ -24,13 +24,16 @@ const (
 	joinLead = 10
 )
 
+// An attempt is 12 bytes, so that a set lies in one line of the cache.
 type attempt struct {
-	key  uint64
-	made uint32
-	seen [3]uint16 // lines of the steps Invalid, PAM and Failed
-	// ended says that a summary has counted.
-	ended bool
+	tag   uint32 // of the key; the set is chosen by other bits
+	made  uint32
+	seen  [3]uint8 // lines of the steps Invalid, PAM and Failed
+	ended bool     // a summary has counted
 }
+
+// maxSeen is where counting of lines begins anew.
+const maxSeen = 200
 
 type joiner struct {
 	sets [][joinWays]attempt
@@ -49,7 +52,7 @@ func (j *joiner) weight(key uint64, step sentinel.AuthStep, n int, at uint32, an
 		a.ended = true
 		return 1
 	}
-	lead := uint16(joinLead)
+	lead := uint8(joinLead)
 	if anonymous {
 		lead = 1
 	}
@@ -57,17 +60,19 @@ func (j *joiner) weight(key uint64, step sentinel.AuthStep, n int, at uint32, an
 	if most > lead {
 		*c = max(*c, most-lead)
 	}
-	*c = uint16(min(int(*c)+max(n, 1), 1<<15))
-	if *c <= most {
+	now := int(*c) + max(n, 1)
+	if now <= int(most) {
+		*c = uint8(now)
 		return 0
 	}
-	w := int(*c - most)
+	w := now - int(most)
+	*c = uint8(min(now, maxSeen))
 	if a.ended { // the summary came first and was this attempt's
 		a.ended = false
 		w--
 	}
-	if *c == 1<<15 { // begin anew rather than stop counting
-		a.seen = [3]uint16{1, 1, 1}
+	if *c == maxSeen { // begin anew rather than stop counting
+		a.seen = [3]uint8{1, 1, 1}
 	}
 	return w
 }
@@ -78,11 +83,11 @@ func (j *joiner) find(key uint64, at uint32) *attempt {
 	if j.sets == nil {
 		j.sets = make([][joinWays]attempt, joinSets)
 	}
-	set := &j.sets[key%joinSets]
+	set, tag := &j.sets[key%joinSets], uint32(key>>32)
 	oldest := &set[0]
 	for i := range set {
 		a := &set[i]
-		if a.key == key && a.made != 0 {
+		if a.tag == tag && a.made != 0 {
 			if at <= a.made+joinSeconds && a.made <= at+joinSeconds {
 				return a
 			}
@@ -93,7 +98,7 @@ func (j *joiner) find(key uint64, at uint32) *attempt {
 			oldest = a
 		}
 	}
-	*oldest = attempt{key: key, made: max(at, 1)}
+	*oldest = attempt{tag: tag, made: max(at, 1)}
 	return oldest
 }
 
@@ -105,8 +110,8 @@ type twins struct {
 }
 
 type twin struct {
-	key    uint64
-	source uint64
+	tag    uint32
+	source uint32
 	at     uint32
 	open   uint32
 }
@@ -118,13 +123,13 @@ const (
 
 // again reports whether the event with this key was already seen in another
 // source within twinSeconds.
-func (w *twins) again(key, source uint64, at uint32) bool {
+func (w *twins) again(key uint64, source, at uint32) bool {
 	if w.slots == nil {
 		w.slots = make([]twin, twinSlots)
 	}
-	s := &w.slots[key%twinSlots]
-	if s.key != key || at > s.at+twinSeconds || s.at > at+twinSeconds || s.open == 0 {
-		*s = twin{key: key, source: source, at: at, open: 1}
+	s, tag := &w.slots[key%twinSlots], uint32(key>>32)
+	if s.tag != tag || at > s.at+twinSeconds || s.at > at+twinSeconds || s.open == 0 {
+		*s = twin{tag: tag, source: source, at: at, open: 1}
 		return false
 	}
 	if s.source == source {

@@ -56,10 +56,11 @@ func TestJoinerForgets(t *testing.T) {
 	if w := j.weight(1, sentinel.AuthStepFailed, 1, noon+joinSeconds+1, false); w != 1 {
 		t.Errorf("after %d s a line counts %d, want 1", joinSeconds+1, w)
 	}
+	h := newHasher([2]uint64{1, 2})
 	// A flood of other connections: bounded, and the newest are known.
 	for i := range uint64(200_000) {
-		j.weight(i+10, sentinel.AuthStepInvalid, 1, noon+200+uint32(i/1000), false)
-		if w := j.weight(i+10, sentinel.AuthStepFailed, 1, noon+200+uint32(i/1000), false); w != 0 {
+		j.weight(h.word(0, i), sentinel.AuthStepInvalid, 1, noon+200+uint32(i/1000), false)
+		if w := j.weight(h.word(0, i), sentinel.AuthStepFailed, 1, noon+200+uint32(i/1000), false); w != 0 {
 			t.Fatalf("connection %d: the second line counts %d", i, w)
 		}
 	}
@@ -101,7 +102,7 @@ func TestTwins(t *testing.T) {
 			var w twins
 			got := 0
 			for i := range len(c.sources) {
-				if !w.again(5, uint64(c.sources[i]), noon) {
+				if !w.again(5, uint32(c.sources[i]), noon) {
 					got++
 				}
 			}

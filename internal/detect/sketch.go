@@ -75,8 +75,9 @@ func (s *sketches) add(e *entry, hash uint64, at uint32) {
 	case k.last-q >= sketchPanes:
 		return
 	}
+	hash = hash&^(maxTries<<32) ^ hash<<40 // the bits that distinct keeps; all take part
 	r := hash >> (64 - sketchBits)
-	rank := uint8(min(bits.LeadingZeros64(hash<<sketchBits|1<<(sketchBits-1))+1, 32))
+	rank := uint8(min(bits.LeadingZeros64(hash<<sketchBits)+1, 32))
 	if p := &k.panes[q%sketchPanes][r]; rank > *p {
 		*p = rank
 	}

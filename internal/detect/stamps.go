@@ -151,6 +151,9 @@ func (s stamps) reached(t *table, e *entry, k int, window uint32) bool {
 // count returns how many of the stamps held lie within window of the newest, at
 // most the largest threshold.
 func (s stamps) count(t *table, e *entry, window uint32) int {
+	if n := int(e.n); n == 0 || e.newest-s.nth(t, e, n) <= window {
+		return n
+	}
 	lo, hi := 0, int(e.n) // the lo newest are inside, the hi+1-th is not
 	for lo < hi {
 		if mid := (lo + hi + 1) / 2; e.newest-s.nth(t, e, mid) <= window {

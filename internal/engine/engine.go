@@ -147,8 +147,12 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	e.stats.Matches += uint64(len(st.Matches))
 	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
 	e.seen = e.seen[:0]
-	for i := range st.Results {
-		e.decide(&st.Results[i], now)
+	for _, fired := range [2]bool{true, false} { // what a detection counts is not more of its case
+		for i := range st.Results {
+			if r := &st.Results[i]; r.Fired == fired {
+				e.decide(r, now)
+			}
+		}
 	}
 	return st
 }
