@@ -1,0 +1,91 @@
+package main
+
+import (
+	"net/netip"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+)
+
+// Verdict is what the engine said about a case.
+type Verdict struct {
+	ID     string  `json:"id"`
+	Attack bool    `json:"attack"`
+	Type   string  `json:"type,omitempty"`
+	IP     string  `json:"ip,omitempty"`
+	Alerts []Alert `json:"alerts,omitempty"`
+	// Hits is how many lines raised an alert of their own.
+	Hits int `json:"hits"`
+	// rules are those that matched (a single line) or fired, for the listing.
+	rules []string
+}
+
+// Alert is one address that was reported.
+type Alert struct {
+	Type string `json:"type"`
+	IP   string `json:"ip"`
+}
+
+// runner judges cases, each with an engine that has seen nothing before.
+type runner struct {
+	set *rule.Set
+	now time.Time
+}
+
+func newRunner(set *rule.Set) *runner { return &runner{set: set, now: time.Now()} }
+
+func (r *runner) judge(c *Case) Verdict {
+	e := engine.New(engine.Config{Set: r.set, Detect: detect.DefaultConfig(), DetectOnly: true})
+	typ, err := parse.ParseType(c.Source)
+	if err != nil {
+		typ = sentinel.TypeAuto
+	}
+	src := e.NewSource(c.Source, parse.Config{Type: typ})
+	v := Verdict{ID: c.ID}
+	best := -1.0
+	seen := make(map[Alert]bool)
+	for _, line := range c.lines() {
+		step := e.Replay(src, line, r.now)
+		fired := false
+		for _, res := range step.Results {
+			ru := r.set.Rule(int(res.Rule))
+			if res.Fired && res.Detection != nil {
+				fired = true
+				a := Alert{ru.Type, text(res.Detection.Addr)}
+				if c.sequence() && !seen[a] {
+					seen[a] = true
+					v.Alerts = append(v.Alerts, a)
+				}
+			}
+			if !res.Fired && (c.sequence() || ru.Ambient()) {
+				continue
+			}
+			v.Attack = true
+			v.rules = append(v.rules, ru.ID)
+			// The gravest rule names the type of a single line.
+			if w := float64(ru.Severity) + ru.Confidence; w > best {
+				best, v.Type = w, ru.Type
+				addr := step.Event.SrcIP
+				if res.Detection != nil {
+					addr = res.Detection.Addr
+				}
+				v.IP = text(addr)
+			}
+		}
+		if fired {
+			v.Hits++
+		}
+	}
+	return v
+}
+
+func text(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return sentinel.Normalize(a).String()
+}
