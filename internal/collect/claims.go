@@ -52,7 +52,7 @@ func (c *claims) left(g *generation) int64 {
 		return 0
 	}
 	var buf [fingerprintMax]byte
-	if _, _, same, err := fingerprint(g.src, buf[:], r.fp, r.fpLen); err != nil || !same {
+	if _, same, err := fingerprint(g.src, buf[:], r.fp, r.fpLen, r.fpLen); err != nil || !same {
 		return 0
 	}
 	return r.off

@@ -86,7 +86,7 @@ func TestResume(t *testing.T) {
 	r := follow(t, one(path), nil)
 	r.want("one", "two")
 	from := r.positions()
-	if p := from[path]; p.Offset != 8 || p.FingerprintLen != 11 || p.Path != path || p.Inode == 0 {
+	if p := from[path]; p.Offset != 8 || p.FingerprintLen != 8 || p.Path != path || p.Inode == 0 {
 		t.Errorf("position %+v", p)
 	}
 	write(t, path, "ee\nfour\n")

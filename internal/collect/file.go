@@ -103,11 +103,7 @@ func (c *Collector) openFile(path string) (*generation, error) {
 	}
 	g := &generation{src: rawFile(fd), fd: fd, path: path}
 	g.maxLine = sentinel.MaxLine
-	err = c.admit(g)
-	if err == nil {
-		err = g.print()
-	}
-	if err != nil {
+	if err := c.admit(g); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -202,43 +198,51 @@ func (g *generation) refresh() (changed bool, err error) {
 	return changed, nil
 }
 
-// verify compares the file's beginning with the fingerprint and lets that grow
-// with the file. It reports whether it still is the same content.
+// verify says whether the file still begins with what its fingerprint says.
 func (g *generation) verify(buf []byte) (bool, error) {
-	if g.size < g.scan || g.size < int64(g.fpLen) {
+	if g.size < g.scan || g.size < g.off {
 		return false, nil
 	}
-	fp, n, same, err := fingerprint(g.src, buf, g.fp, g.fpLen)
+	_, same, err := fingerprint(g.src, buf, g.fp, g.fpLen, g.fpLen)
 	if err != nil {
 		return false, fmt.Errorf("reading %s: %w", g.path, err)
-	}
-	if same {
-		g.fp, g.fpLen = fp, n
 	}
 	return same, nil
 }
 
-// print takes the fingerprint of a file that was just opened.
-func (g *generation) print() (err error) {
-	var buf [fingerprintMax]byte
-	if g.fp, g.fpLen, _, err = fingerprint(g.src, buf[:], 0, 0); err != nil {
-		return fmt.Errorf("reading %s: %w", g.path, err)
+// print lets the fingerprint grow to what lies before end. It covers nothing
+// behind the lines that were read, since that may be written anew. An error
+// leaves it as it is; reading meets the same one.
+func (g *generation) print(end int64) {
+	limit := int(min(end, fingerprintMax))
+	if g.fpLen >= limit {
+		return
 	}
-	return nil
+	buf := make([]byte, fingerprintMax)
+	if fp, same, err := fingerprint(g.src, buf, g.fp, g.fpLen, limit); err == nil && same {
+		g.fp, g.fpLen = fp, limit
+	}
 }
 
-// fingerprint hashes up to fingerprintMax bytes of src's beginning, reading them
-// into buf. same says that the first wantLen of them have the hash want.
-func fingerprint(src io.ReaderAt, buf []byte, want uint64, wantLen int) (fp uint64, n int, same bool, err error) {
-	n, err = readAt(src, buf[:fingerprintMax], 0)
-	if err != nil || n < wantLen || wantLen < 0 || wantLen > fingerprintMax {
-		return 0, 0, false, err
+// fingerprint hashes the first n bytes of src, at most fingerprintMax, reading
+// them into buf. same says that there are as many and that the first wantLen of
+// them have the hash want.
+func fingerprint(src io.ReaderAt, buf []byte, want uint64, wantLen, n int) (fp uint64, same bool, err error) {
+	if wantLen < 0 || wantLen > n || n > fingerprintMax {
+		return 0, false, nil
+	}
+	if n == 0 {
+		return fnvOffset, true, nil
+	}
+	got, err := readAt(src, buf[:n], 0)
+	if err != nil || got < n {
+		return 0, false, err
 	}
 	fp = hash(fnvOffset, buf[:wantLen])
 	if wantLen > 0 && fp != want {
-		return 0, 0, false, nil
+		return 0, false, nil
 	}
-	return hash(fp, buf[wantLen:n]), n, true, nil
+	return hash(fp, buf[wantLen:n]), true, nil
 }
 
 // FNV-1a, which goes on where it stopped when a file has grown.

@@ -288,9 +288,6 @@ func (f *follower) drain(ctx context.Context, g *generation) error {
 			if f.truncated(g) {
 				return nil // the copy first
 			}
-			if _, err := g.verify(*buf); err != nil {
-				return err
-			}
 		}
 	}
 	for ctx.Err() == nil {
@@ -351,6 +348,7 @@ func (f *follower) send(ctx context.Context, g *generation, lines []sentinel.Lin
 	// the next one.
 	switch {
 	case !g.replaced:
+		g.print(end)
 		b.Next = g.position(f.id)
 		b.Next.Offset = end
 	case len(f.queue) > 0:

@@ -33,10 +33,6 @@ func (g *generation) unpack(stop <-chan struct{}) (*generation, error) {
 		return nil, fmt.Errorf("unpacking %s: %w", g.path, err)
 	}
 	g.src, g.fd, g.fixed, g.size = p, -1, true, math.MaxInt64
-	if err := g.print(); err != nil {
-		p.Close()
-		return nil, err
-	}
 	return g, nil
 }
 

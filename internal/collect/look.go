@@ -140,6 +140,7 @@ func (f *follower) adopt(g *generation) {
 		f.begin(g)
 	default:
 		g.off = f.c.claims.left(g)
+		g.print(g.off)
 		f.queue = append(f.queue, g)
 		f.announce = true
 	}
@@ -155,6 +156,7 @@ func (f *follower) rotated(g *generation) {
 	}
 	old.moved()
 	g.off = f.c.claims.left(g)
+	g.print(g.off)
 	known := append(append([]*generation{g}, f.queue...), f.linger...)
 	missed := f.kept(f.c.between(f.path, g.path, old, g, known))
 	f.queue = append(append(f.queue, missed...), g)
@@ -180,6 +182,7 @@ func (f *follower) begin(g *generation) {
 		end = 0
 	}
 	g.off = end
+	g.print(end)
 	f.queue = append(f.queue, g)
 	f.announce = true
 }
@@ -187,10 +190,10 @@ func (f *follower) begin(g *generation) {
 // resumed puts g and what is to be read before it into the queue.
 func (f *follower) resumed(g *generation, pos sentinel.Position) {
 	var buf [fingerprintMax]byte
-	_, _, same, err := fingerprint(g.src, buf[:], pos.Fingerprint, pos.FingerprintLen)
+	_, same, err := fingerprint(g.src, buf[:], pos.Fingerprint, pos.FingerprintLen, pos.FingerprintLen)
 	sameFile := g.key.ino == pos.Inode && (pos.FingerprintLen > 0 || g.key.dev == pos.Device)
 	if sameFile && err == nil && same && g.size >= pos.Offset {
-		g.off = pos.Offset
+		g.off, g.fp, g.fpLen = pos.Offset, pos.Fingerprint, pos.FingerprintLen
 		f.queue = append(f.queue, g)
 		return
 	}

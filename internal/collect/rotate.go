@@ -271,7 +271,7 @@ func (c *Collector) openSibling(s sibling) (*generation, error) {
 func (c *Collector) locate(path, real string, pos sentinel.Position, not fileKey) *generation {
 	var buf [fingerprintMax]byte
 	matches := func(g *generation) bool {
-		_, _, same, err := fingerprint(g.src, buf[:], pos.Fingerprint, pos.FingerprintLen)
+		_, same, err := fingerprint(g.src, buf[:], pos.Fingerprint, pos.FingerprintLen, pos.FingerprintLen)
 		return err == nil && same && (g.fd < 0 || g.size >= pos.Offset)
 	}
 	try := func(s sibling) *generation {

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +75,60 @@ func TestRotateUnderLoad(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Lines are written, files rotated and collectors stopped in any order. What is
+// stored is the position of the last batch that was taken.
+func TestRestartsAndRotations(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			path := tempLog(t)
+			var all, got []string
+			var from map[string]sentinel.Position
+			var r *rig
+			rotations := 0
+			stop := func() {
+				from = r.positions()
+				got = append(got, r.lines...)
+				r = nil
+			}
+			write(t, path, "")
+			for range 60 {
+				switch k := rnd.IntN(10); {
+				case k < 5:
+					more := numbered(len(all), 1+rnd.IntN(2000))
+					all = append(all, more...)
+					write(t, path, text(more))
+				case k < 7:
+					must(t, shift(path, rotations))
+					rotations++
+					write(t, path, "")
+				case r == nil:
+					r = follow(t, one(path), from)
+					if rnd.IntN(2) == 0 {
+						r.state(StateActive)
+					}
+				default:
+					stop()
+				}
+			}
+			if r != nil {
+				stop()
+			}
+			r = follow(t, one(path), from)
+			r.until("the rest", func() bool { return len(got)+len(r.got()) >= len(all) })
+			stop()
+			for i := range min(len(got), len(all)) {
+				if got[i] != all[i] {
+					t.Fatalf("line %d of %d is %q, want %q", i, len(all), got[i], all[i])
+				}
+			}
+			if len(got) != len(all) {
+				t.Fatalf("%d lines, want %d", len(got), len(all))
+			}
+		})
 	}
 }
 
