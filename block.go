@@ -137,5 +137,7 @@ type Action struct {
 	Actor     string        `json:"actor,omitempty"`
 	Backend   string        `json:"backend,omitempty"`
 	Simulated bool          `json:"simulated,omitempty"`
-	Score     float64       `json:"score"`
+	// Forced is that of the block, see BlockRecord.
+	Forced bool    `json:"forced,omitempty"`
+	Score  float64 `json:"score"`
 }

@@ -27,8 +27,10 @@ type Detection struct {
 	// Rule identity, copied from the rule that fired.
 	RuleID, RuleName, Type, Group string
 	Description                   string
-	Severity                      Severity
-	Confidence                    float64
+	// Basis is shared by rules that see the same events, see RulePart.
+	Basis      string
+	Severity   Severity
+	Confidence float64
 	// Advisory: may raise a score, never justifies a block alone.
 	// Deterministic: a language model's verdict never lowers it.
 	// NoBlock: the rule's actions do not ask for a block.

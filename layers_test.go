@@ -53,7 +53,8 @@ var layers = map[string][]string{
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
 		"internal/geo", "internal/control", "internal/host", "internal/uplink", "internal/config"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
-		"internal/control", "internal/config", "internal/scan", "internal/report"},
+		"internal/control", "internal/config", "internal/scan", "internal/report",
+		"internal/enforce"}, // to open the firewall when the agent is dead
 	"internal/cloud": {"", "api"},
 
 	"cmd/sentinel-agent": {"", "internal/agent", "internal/config"},

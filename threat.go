@@ -103,6 +103,10 @@ type RulePart struct {
 	Window    time.Duration `json:"window,omitempty"`
 	Advisory  bool          `json:"advisory,omitempty"`
 	NoBlock   bool          `json:"no_block,omitempty"`
+	// Basis is what the rule looks at: of rules with the same one, which see the
+	// same events at several scales, only the strongest counts in R. Empty: the
+	// rule counts by itself.
+	Basis string `json:"basis,omitempty"`
 	// Deterministic rules are not lowered by a language model.
 	Deterministic bool `json:"deterministic,omitempty"`
 }

@@ -160,7 +160,7 @@ func (c *openCase) addRule(det *sentinel.Detection) (added, rescore bool) {
 		ID: keep(det.RuleID, maxNameBytes), Name: keep(det.RuleName, maxNameBytes),
 		Severity: min(det.Severity, sentinel.Critical), Confidence: unit(det.Confidence),
 		Last: det.Time, Count: max(det.Count, 1), Threshold: det.Threshold, Window: det.Window,
-		Advisory: det.Advisory, NoBlock: det.NoBlock, Deterministic: det.Deterministic,
+		Advisory: det.Advisory, NoBlock: det.NoBlock, Deterministic: det.Deterministic, Basis: cut(det.Basis, maxNameBytes),
 	}
 	i := slices.IndexFunc(t.Score.Rules, func(r sentinel.RulePart) bool { return r.ID == det.RuleID })
 	if i < 0 {
@@ -183,7 +183,7 @@ func (c *openCase) addRule(det *sentinel.Detection) (added, rescore bool) {
 			part.Last = old.Last
 		}
 		rescore = old.Severity != part.Severity || old.Confidence != part.Confidence ||
-			old.Advisory != part.Advisory || old.NoBlock != part.NoBlock || old.Deterministic != part.Deterministic
+			old.Basis != part.Basis || old.Advisory != part.Advisory || old.NoBlock != part.NoBlock || old.Deterministic != part.Deterministic
 	}
 	if n := c.rules[i].firings(part.Firings, det); n != part.Firings {
 		rescore = rescore || part.Firings < maxTemplates // beyond it R does not change

@@ -132,6 +132,13 @@ func (d *Decider) Seen(now time.Time, scope netip.Prefix, key, group string, n i
 	d.soil(node.value)
 }
 
+// Suspected reports whether the entity of an address has an open case of at
+// least medium severity in a group.
+func (d *Decider) Suspected(addr netip.Addr, group string) bool {
+	node := d.cases.get(keyOf(sentinel.Entity(addr), "", group))
+	return node != nil && node.value.threat.Severity >= sentinel.Medium
+}
+
 // Tick does what time brings: it ends blocks and closes cases that are over, and
 // hands out counts that changed. Once a second is often enough.
 func (d *Decider) Tick(now time.Time) Effects {

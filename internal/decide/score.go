@@ -88,15 +88,19 @@ func Score(in ScoreInput) sentinel.ScoreParts {
 }
 
 // rulesScore is R: a noisy-OR over distinct rules, in which the firings of one
-// rule count with a damped exponent. The factors are multiplied in order of
-// their size, so that the order of the rules cannot change the last bit.
+// rule count with a damped exponent. Of rules with the same basis only the
+// strongest counts: three rules that count the same failures over five minutes,
+// an hour and a day are one piece of evidence. The factors are multiplied in
+// order of their size, so that the order of the rules cannot change the last
+// bit.
 func rulesScore(rules []sentinel.RulePart) float64 {
 	var room [maxRules]float64
 	factors := room[:0]
 	for i := range rules {
-		m := ruleWeight(&rules[i])
-		n := float64(max(rules[i].Firings, 1))
-		factors = append(factors, math.Pow(1-m, min(2, 1+0.25*math.Log2(n))))
+		f := ruleFactor(&rules[i])
+		if !outdone(rules, i, f) {
+			factors = append(factors, f)
+		}
 	}
 	slices.Sort(factors)
 	product := 1.0
@@ -104,6 +108,29 @@ func rulesScore(rules []sentinel.RulePart) float64 {
 		product *= f
 	}
 	return 1 - product
+}
+
+// ruleFactor is the doubt that a rule's firings leave, 0 to 1.
+func ruleFactor(r *sentinel.RulePart) float64 {
+	n := float64(max(r.Firings, 1))
+	return math.Pow(1-ruleWeight(r), min(2, 1+0.25*math.Log2(n)))
+}
+
+// outdone reports whether another rule of the same basis leaves less doubt than
+// rule i with factor f; of equal ones the first counts.
+func outdone(rules []sentinel.RulePart, i int, f float64) bool {
+	if rules[i].Basis == "" {
+		return false
+	}
+	for j := range rules {
+		if j == i || rules[j].Basis != rules[i].Basis {
+			continue
+		}
+		if g := ruleFactor(&rules[j]); g < f || g == f && j < i {
+			return true
+		}
+	}
+	return false
 }
 
 // ruleWeight is what one firing of a rule says, 0 to 1.

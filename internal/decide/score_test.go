@@ -313,3 +313,26 @@ func BenchmarkScore(b *testing.B) {
 		Score(in)
 	}
 }
+
+// TestBasis holds that rules which see the same events count once.
+func TestBasis(t *testing.T) {
+	part := func(id string, sev sentinel.Severity, firings int, basis string) sentinel.RulePart {
+		return sentinel.RulePart{ID: id, Severity: sev, Confidence: 1, Firings: firings, Basis: basis}
+	}
+	for _, c := range []struct {
+		name  string
+		rules []sentinel.RulePart
+		want  float64
+	}{
+		{"the strongest of one basis", []sentinel.RulePart{part("A", sentinel.Medium, 1, "x"), part("B", sentinel.High, 1, "x")}, 0.75},
+		{"in any order", []sentinel.RulePart{part("B", sentinel.High, 1, "x"), part("A", sentinel.Medium, 1, "x")}, 0.75},
+		{"equal ones once", []sentinel.RulePart{part("A", sentinel.High, 1, "x"), part("B", sentinel.High, 1, "x")}, 0.75},
+		{"firings count", []sentinel.RulePart{part("A", sentinel.High, 16, "x"), part("B", sentinel.High, 1, "x")}, 0.937},
+		{"two bases", []sentinel.RulePart{part("A", sentinel.Medium, 1, "x"), part("B", sentinel.High, 1, "y")}, 0.875},
+		{"none", []sentinel.RulePart{part("A", sentinel.Medium, 1, ""), part("B", sentinel.High, 1, "")}, 0.875},
+	} {
+		if got := Score(ScoreInput{Rules: c.rules}).Decision; got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}

@@ -14,7 +14,7 @@ const maxSample = 2048
 
 // fire makes the detection of a match whose threshold is reached, unless the
 // key is in its cooldown. e may be nil: no cooldown.
-func (d *Detector) fire(p *plan, e *entry, ev *sentinel.Event, m *rule.Matcher, mt rule.Match, res *Result) {
+func (d *Detector) fire(p *plan, e *entry, ev *sentinel.Event, m *rule.Matcher, mt *rule.Match, res *Result) {
 	res.Silent = e != nil && p.cooldown > 0 && d.silent(e, p)
 	for _, f := range p.feeds {
 		// While the rule is silent its state still goes on: one that needs a
@@ -69,12 +69,12 @@ func (d *Detector) fell(e *entry, p *plan) {
 }
 
 // detection copies all that is needed out of the event and the rule.
-func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.Match, count int) *sentinel.Detection {
+func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.Match, count int) *sentinel.Detection {
 	r := p.r
 	det := &sentinel.Detection{
 		Time: d.now.at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Description: r.Description,
 		Severity: r.Severity, Confidence: r.Confidence,
-		Advisory: r.Advisory, Deterministic: r.Deterministic, NoBlock: r.NoBlock(), BlockFor: r.BlockFor(),
+		Advisory: r.Advisory, Deterministic: r.Deterministic, NoBlock: r.NoBlock(), BlockFor: r.BlockFor(), Basis: r.Basis,
 		Tags:   slices.Clone(r.Tags),
 		Source: strings.Clone(ev.Source), SourceType: sentinel.SourceType(strings.Clone(string(ev.SourceType))),
 		Count: count, Threshold: max(p.threshold, 1), Window: p.shown,
@@ -89,19 +89,19 @@ func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt ru
 		det.FromHeader = ev.FromHeader && det.Addr == sentinel.Normalize(ev.SrcIP)
 	}
 	if m != nil && p.single() {
-		det.Template = m.Template(ev, mt)
+		det.Template = m.Template(ev, *mt)
 	}
 	if m != nil {
-		det.Evidence = m.Evidence(ev, mt)
+		det.Evidence = m.Evidence(ev, *mt)
 	}
 	return det
 }
 
-func (p *plan) single() bool { return p.r.Aggregation == nil && p.r.Sequence == nil }
+func (p *plan) single() bool { return p.form == formSingle }
 
 // about returns what a detection is about: the address of the rule's group and
 // its network, masked as the group is, or the group's fields in words.
-func (p *plan) about(ev *sentinel.Event, mt rule.Match) (addr netip.Addr, network netip.Prefix, key string) {
+func (p *plan) about(ev *sentinel.Event, mt *rule.Match) (addr netip.Addr, network netip.Prefix, key string) {
 	addr = sentinel.Normalize(ev.SrcIP)
 	if mt.Addr.IsValid() {
 		addr = sentinel.Normalize(mt.Addr)

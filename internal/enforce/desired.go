@@ -143,6 +143,13 @@ func (d *Desired) note(p netip.Prefix) {
 	d.log = append(d.log, p)
 }
 
+// Version returns the version that the next Changes leads to.
+func (d *Desired) Version() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.version
+}
+
 // Changes implements Source.
 func (d *Desired) Changes(since uint64) Change {
 	d.mu.Lock()

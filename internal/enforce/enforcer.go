@@ -73,6 +73,10 @@ type Enforcer struct {
 
 	mu     sync.Mutex
 	status Status
+	// reached is version, for others; whoever waits for it gets a new channel
+	// closed when it grows.
+	reached uint64
+	moved   chan struct{}
 }
 
 // New returns an enforcer that starts nothing yet.
@@ -131,6 +135,38 @@ func (e *Enforcer) Run(ctx context.Context) error {
 			watch.Go(func() { e.watch(ctx, w) })
 		}
 		timer.Reset(time.Until(e.next()))
+	}
+}
+
+func (e *Enforcer) settle(version uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reached = version
+	if e.moved != nil {
+		close(e.moved)
+		e.moved = nil
+	}
+}
+
+// Settled waits until the firewall holds what a source said at a version, and
+// reports whether that came to be before ctx ended.
+func (e *Enforcer) Settled(ctx context.Context, version uint64) bool {
+	for {
+		e.mu.Lock()
+		if e.reached >= version {
+			e.mu.Unlock()
+			return true
+		}
+		if e.moved == nil {
+			e.moved = make(chan struct{})
+		}
+		moved := e.moved
+		e.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 
@@ -193,6 +229,7 @@ func (e *Enforcer) apply(ctx context.Context) bool {
 		return false
 	}
 	e.version, e.pending = c.Version, false
+	e.settle(c.Version)
 	if !e.applied {
 		e.applied = true
 		e.checkAt, e.clock = time.Now().Add(e.cfg.CheckEvery), start

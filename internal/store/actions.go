@@ -74,7 +74,7 @@ func (s *Store) BlocksInForce(ctx context.Context, now time.Time) (list []sentin
 			}
 			list = append(list, sentinel.BlockRecord{
 				ID: a.ID, Prefix: a.Target, Reason: a.Reason, Origin: a.Origin, Actor: a.Actor, ThreatID: a.ThreatID,
-				Score: a.Score, Created: a.Created, Expires: a.Expires, Simulated: a.Simulated,
+				Score: a.Score, Created: a.Created, Expires: a.Expires, Simulated: a.Simulated, Forced: a.Forced,
 			})
 		}
 		return nil
@@ -116,7 +116,7 @@ func queryActions(ctx context.Context, tx *sql.Tx, text string, args ...any) ([]
 		var threat, prefix, expires, by, at, actor, backend sql.NullString
 		var duration sql.NullInt64
 		err := rows.Scan(&a.ID, &threat, &created, &a.Type, &prefix, &duration, &expires, &a.Status, &by, &at,
-			&a.Reason, &origin, &actor, &backend, &a.Simulated, &a.Score)
+			&a.Reason, &origin, &actor, &backend, &a.Simulated, &a.Score, &a.Forced)
 		if err != nil {
 			return nil, err
 		}

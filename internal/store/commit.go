@@ -213,7 +213,7 @@ func (tx *writer) action(a *sentinel.Action) error {
 	lo, hi := bounds(a.Target)
 	return tx.exec(stmtAction, a.ID, a.ThreatID, mustStamp(a.Created), a.Type, null(text), seconds(a.Duration),
 		stamp(a.Expires), a.Status, null(a.RevokedBy), stamp(a.RevokedAt),
-		a.Reason, string(a.Origin), null(a.Actor), null(a.Backend), a.Simulated, a.Score,
+		a.Reason, string(a.Origin), null(a.Actor), null(a.Backend), a.Simulated, a.Score, a.Forced,
 		null(single(a.Target)), anyKey(lo), anyKey(hi))
 }
 
@@ -232,7 +232,7 @@ func (tx *writer) block(b *sentinel.BlockRecord, backend string) error {
 	a := sentinel.Action{
 		ID: b.ID, ThreatID: b.ThreatID, Created: b.Created, Type: "block", Target: b.Prefix.Masked(), Expires: b.Expires,
 		Status: StatusActive, Reason: b.Reason, Origin: b.Origin, Actor: b.Actor, Backend: backend,
-		Simulated: b.Simulated, Score: b.Score,
+		Simulated: b.Simulated, Score: b.Score, Forced: b.Forced,
 	}
 	if !b.Expires.IsZero() {
 		a.Duration = b.Expires.Sub(b.Created)

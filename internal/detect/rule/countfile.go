@@ -53,7 +53,7 @@ func (r *reader) keyField(n *yaml.Node, what string) Field {
 
 var aggregationKeys = []string{
 	"group_by", "prefix", "window", "threshold", "distinct", "mode", "capacity", "leak", "max_keys",
-	"max_per_value", "min_ratio", "spread",
+	"max_per_value", "min_ratio", "spread", "ambient",
 }
 
 func (r *reader) aggregation(n *yaml.Node) *Aggregation {
@@ -88,6 +88,8 @@ func (r *reader) aggregation(n *yaml.Node) *Aggregation {
 			r.fraction(e.value, "min_ratio", &a.MinRatio)
 		case "spread":
 			r.spread(e.value, a)
+		case "ambient":
+			r.boolean(e.value, "ambient", &a.Ambient)
 		}
 	})
 	if r.failed() {

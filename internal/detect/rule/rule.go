@@ -29,7 +29,10 @@ type Rule struct {
 	Confidence float64
 	// Type is the threat's type, Group the family group of its case.
 	Type, Group string
-	Enabled     bool
+	// Basis names what the rule looks at. Of rules with the same basis, which see
+	// the same events at several scales, only the strongest counts in a score.
+	Basis   string
+	Enabled bool
 	// Advisory rules may raise a score and never justify a block alone.
 	// Deterministic ones are not lowered by a language model's verdict.
 	Advisory, Deterministic bool
@@ -70,6 +73,9 @@ func (r *Rule) NoBlock() bool {
 	_, ok := r.Action(ActionBlock)
 	return !ok
 }
+
+// Ambient reports whether single matches of the rule say nothing.
+func (r *Rule) Ambient() bool { return r.Aggregation != nil && r.Aggregation.Ambient }
 
 // BlockFor is the rule's own duration of a block, 0 for the policy's.
 func (r *Rule) BlockFor() time.Duration {
@@ -135,6 +141,9 @@ type Aggregation struct {
 	// within the window as well ("20 failures from at least 4 addresses").
 	SpreadField Field
 	SpreadMin   int
+	// Ambient: what is counted is ordinary traffic, of which one event says
+	// nothing. Such a match is shown only when the rule fires.
+	Ambient bool
 }
 
 // Sequence is steps that one key goes through.

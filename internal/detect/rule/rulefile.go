@@ -12,7 +12,7 @@ import (
 )
 
 var ruleKeys = []string{
-	"schema", "id", "name", "description", "severity", "confidence", "type", "group", "log_source", "enabled",
+	"schema", "id", "name", "description", "severity", "confidence", "type", "group", "basis", "log_source", "enabled",
 	"advisory", "deterministic", "conditions", "aggregation", "sequence", "cooldown", "actions", "llm", "exceptions",
 	"tags", "references", "tests",
 }
@@ -59,6 +59,8 @@ func (r *reader) rule(n *yaml.Node) *Rule {
 			r.form(v, "type", typeForm, &out.Type)
 		case "group":
 			r.form(v, "group", typeForm, &out.Group)
+		case "basis":
+			r.form(v, "basis", typeForm, &out.Basis)
 		case "log_source":
 			out.LogSource = r.logSource(v)
 		case "enabled":

@@ -68,7 +68,8 @@ CREATE TABLE actions (
     actor      TEXT,
     backend    TEXT,
     simulated  INTEGER NOT NULL DEFAULT 0,
-    score      REAL NOT NULL DEFAULT 0
+    score      REAL NOT NULL DEFAULT 0,
+    forced     INTEGER NOT NULL DEFAULT 0      -- by a person, although allowlisted by configuration
 );
 CREATE INDEX idx_actions_threat ON actions(threat_id);
 CREATE INDEX idx_actions_expires ON actions(expires_at) WHERE status = 'active';

@@ -1,0 +1,142 @@
+// Command sentinel-agent watches the logs of this host, recognises attacks and
+// has the kernel drop the attackers. sentinelctl talks to it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/sentinel-ai/sentinel-ai/internal/agent"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// Exit codes: what a service manager or script can tell apart.
+const (
+	exitOK     = 0
+	exitFailed = 1 // something broke while running
+	exitUsage  = 2 // wrong flags
+	exitConfig = 3 // the configuration has faults, nothing was started
+)
+
+// stopWithin is how long an orderly stop may take before the process ends
+// anyway. The kernel keeps the blocks.
+const stopWithin = 5 * time.Second
+
+// gcPercent keeps the heap close to what is live: the agent allocates little,
+// and small is worth more than the last percent of speed.
+const gcPercent = 50
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("sentinel-agent", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	path := flags.String("config", config.DefaultPath, "configuration `file`")
+	check := flags.Bool("check", false, "read configuration and rules, say what is wrong, and exit")
+	showVersion := flags.Bool("version", false, "print the version and exit")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "Usage: sentinel-agent [-config FILE] [-check] [-version]\n\n"+
+			"Watches logs and blocks attackers until it gets SIGTERM; SIGHUP reads the\n"+
+			"configuration and the rules again. Exit codes: 0 stopped, 1 failed, 2 wrong\n"+
+			"usage, 3 faulty configuration.\n\n")
+		flags.PrintDefaults()
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "sentinel-agent: unexpected argument %q\n", flags.Arg(0))
+		return exitUsage
+	}
+	if *showVersion {
+		fmt.Fprintln(stdout, "sentinel-agent", version)
+		return exitOK
+	}
+	cfg, err := config.Load(*path)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitConfig
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level(cfg.Agent.LogLevel)}))
+	if *check {
+		if err := agent.Check(cfg, log); err != nil {
+			fmt.Fprintln(stderr, err)
+			return exitConfig
+		}
+		fmt.Fprintln(stdout, "configuration and rules are in order")
+		return exitOK
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if err := serve(*path, cfg, log); err != nil {
+		fmt.Fprintln(stderr, "sentinel-agent:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// serve runs the agent until SIGTERM or SIGINT.
+func serve(path string, cfg *config.Config, log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	a, err := agent.New(ctx, agent.Options{
+		Config: cfg, Version: version, Logger: log,
+		Reload: func() (*config.Config, error) { return config.Load(path) },
+	})
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				_, _ = a.Reload(ctx) // the agent logs what came of it
+			}
+		}
+	}()
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(stopWithin):
+		return fmt.Errorf("stopping took longer than %v; the kernel keeps the blocks", stopWithin)
+	}
+}
+
+func level(name string) slog.Level {
+	switch name {
+	case "debug":
+		return slog.LevelDebug
+	case "warning":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}

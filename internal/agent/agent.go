@@ -1,0 +1,354 @@
+// Package agent is the daemon: it joins collecting, detecting, deciding,
+// storing, enforcing and the control socket into one process.
+//
+// Read [New] first, where everything is made, then [Agent.Run], where
+// everything runs, then loop.go: one goroutine, the engine, owns the detectors'
+// memory and is the only writer of threats and blocks.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/collect"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
+	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/store"
+)
+
+// batchDepth is how many batches may wait for the engine. The files are the
+// buffer; this one only keeps a reader from waiting for a commit.
+const batchDepth = 4
+
+// ballast is given up when the disk is full, so that writing can go on.
+const ballast = 4 << 20
+
+// Options say how to start an agent.
+type Options struct {
+	// Config is the configuration in force at the start; Reload reads it again
+	// for SIGHUP (nil: there is nothing to read again).
+	Config *config.Config
+	Reload func() (*config.Config, error)
+	// Version is shown in status.
+	Version string
+	// Logger hears of everything; nil discards.
+	Logger *slog.Logger
+	// Utmp is the file of login sessions, /var/run/utmp if empty.
+	Utmp string
+}
+
+// Agent is one daemon. Make it with New and call Run once.
+type Agent struct {
+	opt     Options
+	log     *slog.Logger
+	started time.Time
+	id      string
+	name    string
+
+	store    *store.Store
+	desired  *enforce.Desired
+	enforcer *enforce.Enforcer
+	backend  enforce.Backend
+	why      string // the reason for the backend
+	server   *control.Server
+
+	// calls are functions to run in the engine's goroutine; gone is closed
+	// when it has ended.
+	calls chan func()
+	gone  chan struct{}
+
+	// of the engine's goroutine only
+	engine   *engine.Engine
+	feeds    map[string]*feed
+	pending  pending
+	admins   *admins
+	flushed  time.Time
+	purged   time.Time
+	loadedAt time.Time
+
+	// shared
+	mu        sync.Mutex
+	cfg       *config.Config
+	set       *ruleSet
+	collector *collect.Collector
+	restart   context.CancelFunc // ends the collectors in use, for a reload
+	alarms    []control.Alarm    // newest last
+	gen       int
+	cfgErr    string
+	dbErr     string
+	usage     usage
+	tails     tails
+	lines     sync.Map // source id to *lineCounts
+	snapshot  atomic.Pointer[snapshot]
+}
+
+// New makes an agent: it opens the store, reads the rules and decides which
+// firewall to use, but starts nothing. Run releases what New opened; call Close
+// if Run is never called.
+func New(ctx context.Context, opt Options) (*Agent, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opt.Utmp == "" {
+		opt.Utmp = "/var/run/utmp"
+	}
+	a := &Agent{
+		opt: opt, log: opt.Logger, started: time.Now(), cfg: opt.Config, gen: 1, loadedAt: time.Now(),
+		desired: enforce.NewDesired(),
+		calls:   make(chan func()),
+		gone:    make(chan struct{}),
+		feeds:   make(map[string]*feed),
+	}
+	a.admins = newAdmins(opt.Utmp)
+	cfg := opt.Config
+
+	set, err := loadRules(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.set = set
+	set.report(a.log)
+
+	st, err := store.Open(ctx, cfg.Database.Path, store.Options{Ballast: ballast})
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	a.store = st
+	if r := st.Report(); r.Damaged {
+		a.alarm("database", fmt.Sprintf("the database was damaged (%s); it was kept as %s and what could be read was carried over: %v", r.Problem, r.Aside, r.Salvaged))
+	}
+	if err := a.identify(ctx); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	if err := a.restore(ctx); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	a.chooseFirewall()
+	a.enforcer = enforce.New(a.desired, a.backend, enforce.Config{
+		Logger: a.log.With("part", "enforce"),
+		Alarm:  func(al enforce.Alarm) { a.alarm(string(al.Kind), al.Text) },
+	})
+	a.server, err = control.Listen((*api)(a), control.Options{
+		Path: cfg.Agent.Socket, Logger: a.log.With("part", "control"),
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("making the control socket: %w", err), st.Close())
+	}
+	return a, nil
+}
+
+// Close releases what New opened.
+func (a *Agent) Close() error { return errors.Join(a.server.Close(), a.store.Close()) }
+
+// Run works until ctx ends, then stops in order: the readers first, then the
+// engine, which takes in what was read and commits it, then the rest. The
+// kernel keeps the blocks. It returns nil after an orderly stop.
+func (a *Agent) Run(ctx context.Context) error {
+	batches := make(chan sentinel.Batch, batchDepth)
+	// The rest outlives the readers and the engine.
+	rest, stopRest := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRest()
+
+	var readers, others errgroup.Group
+	fail := make(chan error, 4)
+	readers.Go(func() error {
+		defer close(batches)
+		return a.collect(ctx, batches)
+	})
+	engineDone := make(chan error, 1)
+	go func() { engineDone <- a.loop(batches) }()
+	others.Go(func() error { return a.enforcer.Run(rest) })
+	others.Go(func() error {
+		err := a.server.Run(rest)
+		if err != nil {
+			fail <- fmt.Errorf("serving the control socket: %w", err)
+		}
+		return err
+	})
+	others.Go(func() error { a.watchHost(rest); return nil })
+
+	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", a.set.set.Len()))
+	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
+		"rules", a.set.set.Len(), "pid", os.Getpid())
+
+	var err error
+	stopped := ctx.Done()
+	select {
+	case <-stopped:
+	case err = <-fail:
+	case err = <-engineDone:
+		engineDone <- nil
+		if err == nil {
+			err = errors.New("the engine ended by itself")
+		}
+	}
+	a.notify("STOPPING=1")
+	a.mu.Lock()
+	if a.restart != nil {
+		a.restart()
+	}
+	a.mu.Unlock()
+	if err != nil { // ctx still runs: end the readers by draining them
+		go func() {
+			for range batches {
+			}
+		}()
+	} else {
+		err = errors.Join(readers.Wait(), <-engineDone)
+	}
+	stopRest()
+	err = errors.Join(err, others.Wait(), a.store.Close())
+	a.log.Info("agent stopped", "error", err)
+	return err
+}
+
+// notify tells systemd; it is no fault if there is none.
+func (a *Agent) notify(state string) {
+	if err := host.Notify(state); err != nil {
+		a.log.Warn("telling systemd failed", "error", err)
+	}
+}
+
+// identify gives the agent its id and its host's name.
+func (a *Agent) identify(ctx context.Context) error {
+	a.name = a.cfg.Agent.Hostname
+	if a.name == config.Auto {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("asking for the host's name: %w", err)
+		}
+		a.name = name
+	}
+	a.id = a.cfg.Agent.ID
+	if a.id != config.Auto {
+		return nil
+	}
+	const key = "agent_id"
+	id, err := a.store.State(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		id = newID(time.Now())
+		err = a.store.SetState(ctx, key, id)
+	}
+	if err != nil {
+		return fmt.Errorf("looking up the agent's id: %w", err)
+	}
+	a.id = id
+	return nil
+}
+
+// escalation is how far back earlier blocks count, as in package decide.
+const escalation = 30 * 24 * time.Hour
+
+// restore takes up what was stored: positions come later, with the collector;
+// here the blocks, the open cases and the allowlist.
+func (a *Agent) restore(ctx context.Context) error {
+	now := time.Now()
+	if _, err := a.store.Expire(ctx, now); err != nil {
+		return fmt.Errorf("ending old blocks: %w", err)
+	}
+	allow, err := a.allowlist(ctx)
+	if err != nil {
+		return err
+	}
+	a.engine = engine.New(engine.Config{
+		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: policy(a.cfg), Allow: allow, NewID: newID,
+	})
+	records, err := a.earlierBlocks(ctx, now)
+	if err != nil {
+		return err
+	}
+	cases, err := a.store.OpenCases(ctx, now.Add(-policy(a.cfg).CaseIdle))
+	if err != nil {
+		return fmt.Errorf("reading open cases: %w", err)
+	}
+	fx := a.engine.Decider().Restore(now, records, cases)
+	a.pending.add(fx, now)
+	for _, al := range fx.Alarms {
+		a.alarm(string(al.Kind), al.Text)
+	}
+	a.pending.forget() // all of it is in Blocks() below
+	a.desired.Load(a.engine.Decider().Blocks(), kernelAllow(allow))
+	return nil
+}
+
+// earlierBlocks returns the blocks in force and those that ended within the time
+// that counts for escalation.
+func (a *Agent) earlierBlocks(ctx context.Context, now time.Time) ([]sentinel.BlockRecord, error) {
+	inForce, err := a.store.BlocksInForce(ctx, now)
+	if err != nil {
+		return nil, fmt.Errorf("reading the blocks in force: %w", err)
+	}
+	var out []sentinel.BlockRecord
+	for _, status := range []string{store.StatusExpired, store.StatusRevoked} {
+		ended, _, err := a.store.Actions(ctx, store.ActionFilter{Type: "block", Status: status, Since: now.Add(-escalation)})
+		if err != nil {
+			return nil, fmt.Errorf("reading earlier blocks: %w", err)
+		}
+		for _, act := range ended {
+			rec := sentinel.BlockRecord{
+				ID: act.ID, Prefix: act.Target, Reason: act.Reason, Origin: act.Origin, Actor: act.Actor,
+				ThreatID: act.ThreatID, Score: act.Score, Created: act.Created, Expires: act.Expires, Simulated: act.Simulated,
+			}
+			if !act.RevokedAt.IsZero() && (rec.Expires.IsZero() || act.RevokedAt.Before(rec.Expires)) {
+				rec.Expires = act.RevokedAt
+			}
+			out = append(out, rec)
+		}
+	}
+	return append(out, inForce...), nil
+}
+
+// policy is the configuration's part that package decide acts on.
+func policy(c *config.Config) decide.Config {
+	p := decide.DefaultConfig()
+	r := c.Response
+	p.Observe = r.Mode == config.ModeObserve
+	p.AutoBlock = r.AutoBlock
+	p.MinScore = r.MinScore
+	p.Durations[sentinel.High] = r.BlockDuration.High
+	p.Durations[sentinel.Critical] = r.BlockDuration.Critical
+	p.MaxBlocks = r.MaxBlocks
+	p.NewBlocksPerMinute = r.MaxNewBlocksPerMinute
+	p.MinBits4, p.MinBits6 = r.MaxPrefix.V4, r.MaxPrefix.V6
+	return p
+}
+
+// chooseFirewall picks the backend and remembers why.
+func (a *Agent) chooseFirewall() {
+	switch a.cfg.Response.Firewall.Backend {
+	case config.BackendDryRun:
+		a.backend, a.why = enforce.NewDryRun(a.log.With("part", "dryrun")), "configured: nothing reaches the kernel"
+	case config.BackendNFTables:
+		a.backend, a.why = enforce.NewNFT(enforce.NFTConfig{}), "configured"
+	default:
+		a.backend, a.why = enforce.NewNFT(enforce.NFTConfig{}), "automatic: own nftables table by netlink"
+	}
+}
+
+// maxAlarms is how many alarms status shows.
+const maxAlarms = 20
+
+// alarm remembers and logs something about the agent itself.
+func (a *Agent) alarm(kind, text string) {
+	a.log.Warn("alarm", "kind", kind, "text", text)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.alarms) == maxAlarms {
+		a.alarms = append(a.alarms[:0], a.alarms[1:]...)
+	}
+	a.alarms = append(a.alarms, control.Alarm{Time: time.Now(), Kind: kind, Text: text})
+}

@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/collect"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/host"
+)
+
+// collect runs collectors until ctx ends: a new one after each reload, which
+// goes on where the one before stopped.
+func (a *Agent) collect(ctx context.Context, out chan<- sentinel.Batch) error {
+	positions, err := a.store.Positions(ctx)
+	if err != nil {
+		return fmt.Errorf("reading positions: %w", err)
+	}
+	for ctx.Err() == nil {
+		cfg := a.config()
+		c, err := collect.New(collect.Config{
+			Sources:    sources(cfg),
+			BatchLines: cfg.Performance.BatchSize,
+			Logger:     a.log.With("part", "collect"),
+		}, positions)
+		if err != nil {
+			return fmt.Errorf("preparing to read logs: %w", err)
+		}
+		run, stop := context.WithCancel(ctx)
+		a.mu.Lock()
+		stale := a.cfg != cfg // a reload came in between
+		if !stale {
+			a.collector, a.restart = c, stop
+		}
+		a.mu.Unlock()
+		if !stale {
+			err = c.Run(run, out)
+		}
+		stop()
+		if err != nil {
+			return fmt.Errorf("reading logs: %w", err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		// Everything read has to be stored before positions say where to go on.
+		if err := a.do(ctx, func() { _ = a.flush() }); err != nil {
+			return nil
+		}
+		if positions, err = a.store.Positions(ctx); err != nil {
+			return fmt.Errorf("reading positions: %w", err)
+		}
+	}
+	return nil
+}
+
+// sources are the configured ones, then what discovery finds besides.
+func sources(cfg *config.Config) []collect.Source {
+	var out []collect.Source
+	known := func(path string) bool {
+		for _, s := range out {
+			if s.Path == path || matches(s.Path, path) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, s := range cfg.Logs.Sources {
+		out = append(out, collect.Source{Path: s.Path, Type: s.Type, FromStart: s.FromStart})
+	}
+	if cfg.Logs.Discovery {
+		for _, c := range host.Discover("/") {
+			if !known(c.Path) {
+				out = append(out, collect.Source{Path: c.Path, Type: c.Type})
+			}
+		}
+	}
+	return out
+}
+
+// matches reports whether a glob holds a path.
+func matches(pattern, path string) bool {
+	ok, err := filepath.Match(pattern, path)
+	return err == nil && ok
+}

@@ -1,0 +1,237 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+	"github.com/sentinel-ai/sentinel-ai/internal/store"
+)
+
+const (
+	tickEvery = time.Second
+	// flushEvery is how long positions and counts without a threat may wait.
+	flushEvery = time.Second
+	purgeEvery = time.Hour
+)
+
+// feed is what the engine's goroutine knows of one source.
+type feed struct {
+	source *engine.Source
+	counts *lineCounts
+	cfg    *config.Config // the configuration it was made for
+}
+
+// loop is the engine's goroutine: batches, calls and the passing of time. It
+// ends when in is closed, after a last commit.
+func (a *Agent) loop(in <-chan sentinel.Batch) error {
+	defer close(a.gone)
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case b, ok := <-in:
+			if !ok {
+				a.tick(time.Now())
+				return a.flush()
+			}
+			a.batch(b)
+		case call := <-a.calls:
+			call()
+		case now := <-tick.C:
+			a.tick(now)
+		}
+	}
+}
+
+// do runs fn in the engine's goroutine and waits for it.
+func (a *Agent) do(ctx context.Context, fn func()) error {
+	done := make(chan struct{})
+	select {
+	case a.calls <- func() { defer close(done); fn() }:
+	case <-a.gone:
+		return errStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-done
+	return nil
+}
+
+// batch takes in the lines of one batch and commits at once if they led to
+// something that should take effect.
+func (a *Agent) batch(b sentinel.Batch) {
+	f := a.feed(b)
+	var n store.Count
+	n.Source, n.Type, n.Minute = b.Source, b.Type, b.Read.Truncate(time.Minute)
+	watched := a.tails.watched()
+	for i := range b.Lines {
+		text := b.Lines[i].Text
+		step := a.engine.Line(f.source, text, b.Read, b.ModTime)
+		n.Events++
+		if step.Parsed {
+			n.Parsed++
+		} else {
+			n.Unparsed++
+			a.pending.unparsed(b.Source, text, b.Read)
+		}
+		if len(step.Matches) > 0 {
+			n.Matched++
+			a.set.count(step)
+		}
+		if !step.Effects.Empty() {
+			n.Threats += a.pending.add(step.Effects, b.Read)
+			a.raise(step)
+		}
+		if step.Event.Type == sentinel.EventAuthOK {
+			a.admins.login(step.Event, b.Read, a.engine)
+		}
+		if watched {
+			a.tails.publish(step, a.set.set)
+		}
+	}
+	if len(b.Lines) > 0 {
+		n.LastEvent = b.Read
+	}
+	f.counts.add(n)
+	a.pending.count(n)
+	a.pending.position(b.Next)
+	if a.admins.changed {
+		a.refreshAllow()
+	}
+	if a.pending.urgent {
+		_ = a.flush() // remembered in dbErr and tried again
+	}
+}
+
+// feed returns the source of a batch, made anew after a reload.
+func (a *Agent) feed(b sentinel.Batch) *feed {
+	f := a.feeds[b.Source]
+	cfg := a.config()
+	if f != nil && f.cfg == cfg {
+		return f
+	}
+	if f == nil {
+		f = &feed{counts: &lineCounts{}}
+		if c, ok := a.lines.LoadOrStore(b.Source, f.counts); ok {
+			f.counts = c.(*lineCounts)
+		}
+		a.feeds[b.Source] = f
+	}
+	f.cfg = cfg
+	pc := parse.Config{Type: b.Type, Location: time.Local}
+	if s, ok := sourceConfig(cfg, b.Source); ok {
+		pc.TrustedProxies, pc.Location = s.TrustedProxies, s.Location
+	} else {
+		pc.TrustedProxies = config.DefaultSource().TrustedProxies
+	}
+	f.source = a.engine.NewSource(b.Source, pc)
+	return f
+}
+
+// raise passes on alarms and the change of the allowlist.
+func (a *Agent) raise(step *engine.Step) {
+	for _, al := range step.Effects.Alarms {
+		a.alarm(string(al.Kind), al.Text)
+	}
+}
+
+// tick does what time brings.
+func (a *Agent) tick(now time.Time) {
+	fx := a.engine.Tick(now)
+	a.pending.add(fx, now)
+	for _, al := range fx.Alarms {
+		a.alarm(string(al.Kind), al.Text)
+	}
+	if a.pending.urgent || now.Sub(a.flushed) >= flushEvery {
+		_ = a.flush()
+	}
+	a.takeSnapshot(now)
+	if now.Sub(a.purged) >= purgeEvery {
+		a.purged = now
+		before := now.AddDate(0, 0, -a.config().Database.RetentionDays)
+		go a.purge(before)
+	}
+}
+
+// purge removes what is older than the retention, in small steps that let
+// commits pass.
+func (a *Agent) purge(before time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	p, err := a.store.Purge(ctx, before, 0)
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("removing old rows failed", "error", err)
+		return
+	}
+	if p.Rows() > 0 {
+		a.log.Info("removed old rows", "rows", p.Rows(), "before", before.Format(time.DateOnly))
+	}
+}
+
+// flush commits what is pending and lets it take effect. A store that fails
+// does not keep blocks from the kernel: detection and blocking go on, and the
+// same results are committed again later.
+func (a *Agent) flush() error {
+	a.flushed = time.Now()
+	p := &a.pending
+	if p.results.Empty() && !p.effects() {
+		return nil
+	}
+	err := a.store.Commit(context.Background(), p.results)
+	switch {
+	case err == nil:
+		p.results = store.Results{}
+	case store.Retryable(err):
+		p.bound()
+	default:
+		a.log.Error("results were lost", "error", err)
+		p.results = store.Results{}
+	}
+	a.setDBError(err)
+	if p.takeEffect(a.desired, func() []netip.Prefix { return kernelAllow(a.engine.Decider().Allowlist()) }) {
+		a.enforcer.Wake()
+	}
+	p.urgent = false
+	return err
+}
+
+func (a *Agent) setDBError(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	a.mu.Lock()
+	old := a.dbErr
+	a.dbErr = text
+	a.mu.Unlock()
+	switch {
+	case text != "" && old == "":
+		a.alarm("database", fmt.Sprintf("storing fails, detection and blocking go on from memory: %s", text))
+	case text == "" && old != "":
+		a.alarm("database", "storing works again")
+	}
+}
+
+// config returns the configuration in force.
+func (a *Agent) config() *config.Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg
+}
+
+// sourceConfig finds the configured source that an id belongs to.
+func sourceConfig(cfg *config.Config, id string) (config.Source, bool) {
+	for _, s := range cfg.Logs.Sources {
+		if s.Path == id || (strings.ContainsAny(s.Path, "*?[") && matches(s.Path, id)) {
+			return s, true
+		}
+	}
+	return config.Source{}, false
+}

@@ -1,0 +1,187 @@
+package agent
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
+	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
+	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+	"github.com/sentinel-ai/sentinel-ai/internal/store"
+)
+
+// pending collects what is to be committed next, and what is to take effect
+// after that.
+type pending struct {
+	results store.Results
+	// urgent: do not wait for the timer.
+	urgent bool
+
+	// changes are in the order in which they were decided.
+	changes []change
+	allow   bool
+
+	// open are the cases counted as opened, so that each counts once.
+	open map[string]struct{}
+	// shapes is how many unparsed lines were sampled since the last commit.
+	shapes int
+}
+
+// change is a block that is new or has a new end, or a network to free.
+type change struct {
+	block sentinel.Block
+	free  netip.Prefix
+}
+
+const (
+	// maxOpen bounds open; the decider itself holds fewer cases.
+	maxOpen = 16 << 10
+	// maxShapes bounds the sampling of unparsed lines between two commits.
+	maxShapes = 64
+	// While the database cannot be written, so much is kept for later.
+	maxKeptThreats  = 10_000
+	maxKeptCounters = 10_000
+	maxKeptActions  = 100_000
+)
+
+// add takes in effects and returns how many of the cases are new.
+func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
+	for i := range fx.Threats {
+		t := &fx.Threats[i]
+		if _, known := p.open[t.ID]; !known {
+			if p.open == nil || len(p.open) >= maxOpen {
+				p.open = make(map[string]struct{})
+			}
+			p.open[t.ID] = struct{}{}
+			opened++
+		}
+	}
+	p.results.Threats = append(p.results.Threats, fx.Threats...)
+	for _, b := range fx.Blocks {
+		p.results.Blocks = append(p.results.Blocks, b.Record())
+	}
+	for _, prefix := range fx.Unblocked {
+		u := store.Unblock{Prefix: prefix, At: now, Status: store.StatusExpired}
+		for _, act := range fx.Actions {
+			if act.Target == prefix && act.Status == store.StatusRevoked {
+				u.Status, u.By = store.StatusRevoked, act.RevokedBy
+			}
+		}
+		p.results.Unblock(u)
+	}
+	p.results.Actions = append(p.results.Actions, fx.Actions...)
+	for _, al := range fx.Allowed {
+		p.results.Allow = append(p.results.Allow, store.AllowEntry{
+			Prefix: al.Prefix, Reason: al.Reason, Origin: sentinel.OriginCLI, Created: now,
+		})
+	}
+	p.results.Disallow = append(p.results.Disallow, fx.Disallowed...)
+	for _, b := range fx.Blocks {
+		p.changes = append(p.changes, change{block: b})
+	}
+	for _, prefix := range fx.Unblocked {
+		p.changes = append(p.changes, change{free: prefix})
+	}
+	p.allow = p.allow || fx.AllowChanged
+	p.urgent = p.urgent || len(fx.Blocks) > 0 || len(fx.Unblocked) > 0 || len(fx.Threats) > 0 || len(fx.Actions) > 0 || fx.AllowChanged
+	return opened
+}
+
+func (p *pending) count(n store.Count) {
+	if n.Events > 0 {
+		p.results.Counters.Add(n)
+	}
+}
+
+// position keeps the last one of a source.
+func (p *pending) position(pos sentinel.Position) {
+	for i := range p.results.Positions {
+		if p.results.Positions[i].Source == pos.Source {
+			p.results.Positions[i] = pos
+			return
+		}
+	}
+	p.results.Positions = append(p.results.Positions, pos)
+}
+
+// unparsed samples a line that was not understood.
+func (p *pending) unparsed(source, line string, now time.Time) {
+	if p.shapes >= maxShapes {
+		return
+	}
+	p.shapes++
+	const maxSample = 300
+	shape := parse.Shape(line)
+	for i := range p.results.Shapes {
+		if s := &p.results.Shapes[i]; s.Source == source && s.Shape == shape {
+			s.Count++
+			s.LastSeen = now
+			return
+		}
+	}
+	p.results.Shapes = append(p.results.Shapes, store.Shape{
+		Source: source, Shape: shape, Sample: strings.Clone(line[:min(len(line), maxSample)]), Count: 1, LastSeen: now,
+	})
+}
+
+// effects reports whether something waits to take effect.
+func (p *pending) effects() bool { return len(p.changes) > 0 || p.allow }
+
+// takeEffect tells the firewall, once, what was decided. It reports whether
+// that was anything.
+func (p *pending) takeEffect(desired *enforce.Desired, allow func() []netip.Prefix) bool {
+	if !p.effects() {
+		return false
+	}
+	for _, c := range p.changes {
+		if c.free.IsValid() {
+			desired.Remove(c.free)
+		} else {
+			desired.Set(c.block)
+		}
+	}
+	if p.allow {
+		desired.Allow(allow())
+	}
+	p.forget()
+	return true
+}
+
+// forget drops what waits to take effect.
+func (p *pending) forget() { p.changes, p.allow, p.shapes = nil, false, 0 }
+
+// bound drops the oldest of what cannot be stored for long.
+func (p *pending) bound() {
+	p.results.Threats = last(p.results.Threats, maxKeptThreats)
+	p.results.Counters = last(p.results.Counters, maxKeptCounters)
+	p.results.Actions = last(p.results.Actions, maxKeptActions)
+	p.results.Blocks = last(p.results.Blocks, maxKeptActions)
+	p.results.Unblocked = last(p.results.Unblocked, maxKeptActions)
+	p.results.Shapes = nil
+}
+
+func last[T any](s []T, n int) []T {
+	if len(s) <= n {
+		return s
+	}
+	return append([]T(nil), s[len(s)-n:]...)
+}
+
+// setStatus notes a status for a threat that is no longer an open case; an open
+// one is in the effects' threats.
+func (p *pending) setStatus(ctx context.Context, st *store.Store, c decide.StatusChange) {
+	for i := range p.results.Threats {
+		if p.results.Threats[i].ID == c.ThreatID && p.results.Threats[i].Status == c.Status {
+			return
+		}
+	}
+	t, err := st.Threat(ctx, c.ThreatID)
+	if err != nil {
+		return // it was removed meanwhile
+	}
+	t.Status, t.ResolvedBy, t.ResolvedAt = c.Status, c.By, c.At
+	p.results.Threats = append(p.results.Threats, t)
+}
