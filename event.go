@@ -51,12 +51,27 @@ const (
 	EventNetConnect
 	EventFWDrop
 	EventSvcStop
+	// EventMailReject is mail that a server refused: relaying, a black list, an
+	// unknown recipient, a policy.
+	EventMailReject
+	// EventMailProbe is a client that breaks the rules of SMTP or leaves before
+	// it sends mail: pipelining, talking first, commands that are not offered.
+	EventMailProbe
+	// EventDNSDenied is a query, transfer or update that a name server refused.
+	EventDNSDenied
+	// EventPortScan is a scan that another program reports as a whole.
+	EventPortScan
+	// EventBan is an address that another program blocked.
+	EventBan
+	// EventProxyDenied is a request that a forward proxy refused.
+	EventProxyDenied
 	NumEventTypes
 )
 
 var eventNames = [NumEventTypes]string{
 	"other", "auth_fail", "auth_ok", "auth_invalid_user", "auth_probe", "http_access", "http_error",
 	"sudo", "su", "user_add", "exec", "file_write", "net_connect", "fw_drop", "svc_stop",
+	"mail_reject", "mail_probe", "dns_denied", "port_scan", "ban", "proxy_denied",
 }
 
 // String returns the name used in rules, for example "auth_fail".
