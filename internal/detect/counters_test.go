@@ -149,6 +149,7 @@ func TestPanesWithinOnePane(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		window := uint32(32 * (1 + r.IntN(100)))
 		p := newPanes(window)
+		p.wide = seed%2 == 1
 		tab := testTable()
 		e := tab.get(1, 0, 1)
 		var all []uint32
@@ -170,6 +171,26 @@ func TestPanesWithinOnePane(t *testing.T) {
 			if got := p.count(e); got < low || got > high {
 				t.Fatalf("seed %d, event %d: %d events, want %d to %d", seed, i, got, low, high)
 			}
+		}
+	}
+}
+
+func TestPanesSaturate(t *testing.T) {
+	for _, wide := range []bool{false, true} {
+		p := newPanes(3200)
+		p.wide = wide
+		tab := testTable()
+		e := tab.get(1, 0, 1)
+		for i := range uint32(64) { // one window, and a second that replaces it
+			p.add(tab, e, noon+100*i, noon+100*i, 50_000)
+			p.add(tab, e, noon+100*i, noon+100*i, 50_000)
+		}
+		want := 32 * 100_000
+		if !wide {
+			want = 32 * maxPane
+		}
+		if n := p.count(e); n != want {
+			t.Errorf("wide %t: count %d, want %d", wide, n, want)
 		}
 	}
 }

@@ -52,7 +52,8 @@ type Detector struct {
 	steps      []rule.Match // matches of sequence steps of the event in hand
 	fed        []rule.Match // and those that firings brought
 	guards     []rule.Match
-	done       []int32 // sequences that the event in hand completed
+	done       []int32    // sequences that the event in hand completed
+	none       rule.Match // of events that count whatever rules say
 	stats      Stats
 }
 
@@ -121,21 +122,22 @@ func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.M
 		if !b.types[ev.Type] {
 			continue
 		}
-		if key, ok := d.key(b.counter, ev, rule.Match{}); ok {
+		if key, ok := d.key(b.counter, ev, &d.none); ok {
 			key = d.hash.word(key, uint64(population(ev.Type)))
-			d.touch(b.counter, key, ev, rule.Match{}, max(ev.Repeat, 1))
+			d.touch(b.counter, key, ev, &d.none, max(ev.Repeat, 1))
 		}
 	}
-	for _, mt := range matches {
+	for i := range matches {
+		mt := &matches[i]
 		p := &d.plans[mt.Rule]
 		switch {
 		case mt.Step < 0:
 			d.match(p, ev, m, mt)
-		case p.r.Sequence == nil:
-		case int(mt.Step) < len(p.r.Sequence.Steps):
-			d.steps = append(d.steps, mt)
+		case p.form != formSequence:
+		case int(mt.Step) < p.steps:
+			d.steps = append(d.steps, *mt)
 		default:
-			d.guards = append(d.guards, mt)
+			d.guards = append(d.guards, *mt)
 		}
 	}
 	if len(d.steps)+len(d.fed)+len(d.guards) > 0 {
@@ -189,8 +191,8 @@ func population(t sentinel.EventType) sentinel.EventType {
 }
 
 // match counts one match of a rule that is no sequence.
-func (d *Detector) match(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.Match) {
-	if p.r.Aggregation == nil {
+func (d *Detector) match(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.Match) {
+	if p.form == formSingle {
 		d.single(p, ev, m, mt)
 		return
 	}
@@ -231,7 +233,7 @@ func (d *Detector) result(r int32, aggregated bool, count, weight int) *Result {
 }
 
 // single handles a rule that fires on one event.
-func (d *Detector) single(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.Match) {
+func (d *Detector) single(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.Match) {
 	res := d.result(mt.Rule, false, 1, max(ev.Repeat, 1))
 	var e *entry
 	if p.main != nil {
@@ -275,6 +277,9 @@ func (d *Detector) reached(p *plan, e *entry) (bool, int) {
 		if p.part.entry != nil {
 			part = p.part.panes.count(p.part.entry)
 		}
+		if all >= maxPane {
+			return false, n // more than is counted: the ratio is not known
+		}
 		if float64(part) < p.ratio*float64(max(all, part)) {
 			return false, n
 		}
@@ -293,23 +298,24 @@ func (d *Detector) sequences(ev *sentinel.Event, m *rule.Matcher) {
 		}
 		// Later steps first, so that one event is not two steps.
 		slices.SortStableFunc(d.steps, func(a, b rule.Match) int { return int(b.Step) - int(a.Step) })
-		todo := d.steps
-		for _, mt := range todo {
+		for i := range d.steps {
+			mt := &d.steps[i]
 			p := &d.plans[mt.Rule]
-			if int(mt.Step) >= len(p.r.Sequence.Steps) {
-				d.guards = append(d.guards, mt)
+			if int(mt.Step) >= p.steps {
+				d.guards = append(d.guards, *mt)
 				continue
 			}
 			d.step(p, ev, m, mt)
 		}
 		d.steps = d.steps[:0]
 	}
-	for _, mt := range d.guards {
+	for i := range d.guards {
+		mt := &d.guards[i]
 		p := &d.plans[mt.Rule]
 		if slices.Contains(d.done, mt.Rule) {
 			continue
 		}
-		g := p.guards[int(mt.Step)-len(p.r.Sequence.Steps)]
+		g := p.guards[int(mt.Step)-p.steps]
 		if key, ok := d.key(g, ev, mt); ok {
 			e := d.table.get(key, g.id, 1)
 			g.past.add(e, d.now.sec)
@@ -318,7 +324,7 @@ func (d *Detector) sequences(ev *sentinel.Event, m *rule.Matcher) {
 }
 
 // step counts one match of a step.
-func (d *Detector) step(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.Match) {
+func (d *Detector) step(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.Match) {
 	c := p.main
 	key, ok := d.key(c, ev, mt)
 	if !ok {
@@ -357,7 +363,7 @@ func (d *Detector) step(p *plan, ev *sentinel.Event, m *rule.Matcher, mt rule.Ma
 
 // guarded reports whether a guard of the sequence holds: an event like it came
 // before the sequence began.
-func (d *Detector) guarded(p *plan, ev *sentinel.Event, mt rule.Match, began uint32) bool {
+func (d *Detector) guarded(p *plan, ev *sentinel.Event, mt *rule.Match, began uint32) bool {
 	for i, g := range p.guards {
 		key, ok := d.key(g, ev, mt)
 		if !ok {

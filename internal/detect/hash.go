@@ -35,6 +35,9 @@ func mix(a, b uint64) uint64 {
 // word hashes one number on top of seed.
 func (h *hasher) word(seed, v uint64) uint64 { return mix(mix(v^h.k1, seed^h.k2)^h.k0, h.k1) }
 
+// join makes one hash of two.
+func (h *hasher) join(a, b uint64) uint64 { return mix(a^b, h.k2) }
+
 // str hashes a string on top of seed.
 func (h *hasher) str(seed uint64, s string) uint64 {
 	n := uint64(len(s))

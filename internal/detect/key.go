@@ -9,7 +9,7 @@ import (
 
 // key makes the key of a counter for the event in hand. It reports false if the
 // event lacks a field of the group: such an event does not count.
-func (d *Detector) key(c *counter, ev *sentinel.Event, mt rule.Match) (uint64, bool) {
+func (d *Detector) key(c *counter, ev *sentinel.Event, mt *rule.Match) (uint64, bool) {
 	k := c.key
 	captured := mt.Addr.IsValid() || mt.User != ""
 	if captured || k.tick != d.tick {
@@ -20,11 +20,11 @@ func (d *Detector) key(c *counter, ev *sentinel.Event, mt rule.Match) (uint64, b
 			}
 		}
 		if captured {
-			return d.hash.word(hash, c.seed), ok
+			return d.hash.join(hash, c.seed), ok
 		}
 		k.tick, k.hash, k.ok = d.tick, hash, ok
 	}
-	return d.hash.word(k.hash, c.seed), k.ok
+	return d.hash.join(k.hash, c.seed), k.ok
 }
 
 // keyWith is key for a second counter of the same group.
@@ -32,12 +32,12 @@ func (d *Detector) keyWith(c *counter, key uint64, first *counter) uint64 {
 	if c == first {
 		return key
 	}
-	return d.hash.word(key, c.seed)
+	return d.hash.join(key, c.seed)
 }
 
 // field hashes one field of a group on top of seed. What a pattern captured
 // stands in for the event's own field.
-func (d *Detector) field(seed uint64, f rule.Field, ev *sentinel.Event, mt rule.Match, v4, v6 int) (uint64, bool) {
+func (d *Detector) field(seed uint64, f rule.Field, ev *sentinel.Event, mt *rule.Match, v4, v6 int) (uint64, bool) {
 	switch f {
 	case rule.SrcIP:
 		a := ev.SrcIP
@@ -73,7 +73,7 @@ func (d *Detector) field(seed uint64, f rule.Field, ev *sentinel.Event, mt rule.
 
 // weight is how many events the line counts for a class of conditions: its
 // repeats, or what it adds to the login attempt that it is about.
-func (d *Detector) weight(class int, ev *sentinel.Event, mt rule.Match) int {
+func (d *Detector) weight(class int, ev *sentinel.Event, mt *rule.Match) int {
 	n := max(ev.Repeat, 1)
 	if class < 0 || ev.AuthStep == sentinel.AuthStepNone {
 		return n
@@ -109,7 +109,7 @@ func addrOrZero(a netip.Addr) netip.Addr {
 // touch counts the event in hand in a counter, once however many rules share
 // it, and returns the key's entry: nil if there is none and the event counts
 // nothing.
-func (d *Detector) touch(c *counter, key uint64, ev *sentinel.Event, mt rule.Match, w int) *entry {
+func (d *Detector) touch(c *counter, key uint64, ev *sentinel.Event, mt *rule.Match, w int) *entry {
 	if c.tick == d.tick && c.at == key {
 		return c.entry
 	}

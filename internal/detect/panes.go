@@ -3,23 +3,72 @@ package detect
 // numPanes is how many parts a long count's window is cut into.
 const numPanes = 32
 
+// maxPane is the most that a pane counts unless panes are wide.
+const maxPane = 1<<16 - 1
+
 // panes counts events for thresholds that are too large to keep every stamp,
 // and both sides of a ratio. The window is cut into 32 panes; the sum covers
 // the current pane and the 31 before it, thus never more than the window, and
 // less by at most window/32.
 //
 // A key seen in one pane only keeps its number and its sum in the entry
-// (inline[0], inline[1]); then a ring of 32 counts stands in blocks.
+// (inline[0], inline[1]); then a ring of 32 counts stands in one block and
+// inline[2], two counts to a word. Thresholds from maxPane on need wide panes: a
+// word each, in three blocks.
 type panes struct {
 	width uint32 // seconds a pane, at least 1
+	wide  bool
 }
 
-func newPanes(window uint32) panes { return panes{max((window+numPanes-1)/numPanes, 1)} }
+func newPanes(window uint32) panes {
+	return panes{width: max((window+numPanes-1)/numPanes, 1)}
+}
+
+// read returns the count of pane i of the ring.
+func (p panes) read(t *table, e *entry, i uint32) uint32 {
+	if p.wide {
+		return *t.blocks.word(e.data, int(i))
+	}
+	return *p.pair(t, e, i) >> (i & 1 * 16) & maxPane
+}
+
+func (p panes) write(t *table, e *entry, i, n uint32) {
+	if p.wide {
+		*t.blocks.word(e.data, int(i)) = n
+		return
+	}
+	w := p.pair(t, e, i)
+	*w = *w&^(maxPane<<(i&1*16)) | n<<(i&1*16)
+}
+
+// pair returns the word that holds pane i.
+func (p panes) pair(t *table, e *entry, i uint32) *uint32 {
+	if i /= 2; i < blockWords {
+		return &t.blocks.at(e.data)[1+i]
+	}
+	return &e.inline[2]
+}
+
+// words is how long the chain of an entry is.
+func (p panes) words() int {
+	if p.wide {
+		return numPanes
+	}
+	return blockWords
+}
+
+// most is the most that a pane counts.
+func (p panes) most() uint32 {
+	if p.wide {
+		return 1 << 26
+	}
+	return maxPane
+}
 
 // add counts weight events at time at.
 func (p panes) add(t *table, e *entry, at, now uint32, weight int) {
 	q := at / p.width
-	w := uint32(min(max(weight, 0), 1<<20))
+	w := min(uint32(min(max(weight, 0), 1<<20)), p.most())
 	if e.n != 0 && e.inline[0] > (now+skewAllowed)/p.width { // the clock was set back
 		t.clearState(e)
 	}
@@ -31,53 +80,40 @@ func (p panes) add(t *table, e *entry, at, now uint32, weight int) {
 	last := e.inline[0]
 	if e.data == 0 {
 		if q == last {
-			e.inline[1] = addCapped(e.inline[1], w)
+			e.inline[1] = min(e.inline[1]+w, p.most())
 			return
 		}
 		if q > last && q-last >= numPanes {
 			e.inline[0], e.inline[1] = q, w
 			return
 		}
-		if !t.extend(e, &e.data, numPanes) {
+		if !t.extend(e, &e.data, p.words()) {
 			t.blocks.release(e.data)
 			e.data = 0
 			// Without memory: keep one pane that moves along.
-			e.inline[0], e.inline[1] = max(q, last), addCapped(e.inline[1], w)
+			e.inline[0], e.inline[1] = max(q, last), min(e.inline[1]+w, p.most())
 			return
 		}
-		*t.blocks.word(e.data, int(last%numPanes)) = e.inline[1]
+		e.inline[2] = 0
+		p.write(t, e, last%numPanes, e.inline[1])
 	}
 	if q > last {
 		for i := range min(q-last, numPanes) {
-			c := t.blocks.word(e.data, int((last+1+i)%numPanes))
-			e.inline[1] -= *c
-			*c = 0
+			k := (last + 1 + i) % numPanes
+			if c := p.read(t, e, k); c != 0 {
+				e.inline[1] -= c
+				p.write(t, e, k, 0)
+			}
 		}
 		e.inline[0] = q
 	} else if last-q >= numPanes {
 		return // older than the window
 	}
-	c := t.blocks.word(e.data, int(q%numPanes))
-	sum := addCapped(e.inline[1], w)
-	*c += sum - e.inline[1]
-	e.inline[1] = sum
+	old := p.read(t, e, q%numPanes)
+	c := min(old+w, p.most())
+	p.write(t, e, q%numPanes, c)
+	e.inline[1] += c - old
 }
 
 // count returns the events in the window that ends with the newest.
 func (p panes) count(e *entry) int { return int(e.inline[1]) }
-
-// countAt is count for a window that ends at the time at: 0 if nothing of it is
-// left.
-func (p panes) countAt(e *entry, at uint32) int {
-	if q := at / p.width; q > e.inline[0] && q-e.inline[0] >= numPanes {
-		return 0
-	}
-	return int(e.inline[1])
-}
-
-func addCapped(a, b uint32) uint32 {
-	if a > 1<<31-b {
-		return 1 << 31
-	}
-	return a + b
-}

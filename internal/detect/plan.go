@@ -68,9 +68,19 @@ type keyFn struct {
 	ok   bool
 }
 
+// form is what kind of rule it is.
+type form uint8
+
+const (
+	formSingle form = iota // fires on one event
+	formCount
+	formSequence
+)
+
 // plan is how the matches of one rule are counted.
 type plan struct {
 	r         *rule.Rule
+	form      form
 	class     int
 	main      *counter // nil: fires on one event, without cooldown
 	slot      int      // its place among the cooldowns of main
@@ -84,6 +94,7 @@ type plan struct {
 	part, all *counter // both sides of a ratio
 	ratio     float64
 	guards    []*counter
+	steps     int // of a sequence
 	// classes are those of the sequence's steps.
 	classes []int
 	feeds   []feed
@@ -102,7 +113,7 @@ type counterID struct {
 	class    int
 	value    rule.Field
 	window   uint32 // of counters that cannot serve several
-	capacity int
+	capacity int    // of kindLeaky; 1 for wide panes
 	leak     time.Duration
 }
 
@@ -128,9 +139,11 @@ func (d *Detector) plan(set *rule.Set) {
 		pl.r, pl.class, pl.cooldown = r, -1, seconds(r.Cooldown)
 		switch {
 		case r.Aggregation != nil:
+			pl.form = formCount
 			p.aggregation(pl, i, r.Aggregation)
 		case r.Sequence != nil:
-			p.sequence(pl, r.Sequence)
+			pl.form, pl.steps = formSequence, len(r.Sequence.Steps)
+			p.sequence(pl, i, r.Sequence)
 		case pl.cooldown > 0:
 			pl.main = p.counter(counterID{kind: kindOnce, key: p.key([]rule.Field{rule.SrcIP}, 32, 64), class: -1})
 		}
@@ -196,8 +209,13 @@ func (p *planner) base(pl *plan, key *keyFn) *counter {
 
 func (p *planner) sliding(pl *plan, key *keyFn) *counter {
 	if pl.threshold > maxExact {
-		c := p.counter(counterID{kind: kindPanes, key: key, class: pl.class, window: pl.window})
+		id := counterID{kind: kindPanes, key: key, class: pl.class, window: pl.window}
+		if pl.threshold >= maxPane {
+			id.capacity = 1
+		}
+		c := p.counter(id)
 		c.panes = newPanes(pl.window)
+		c.panes.wide = id.capacity == 1
 		return c
 	}
 	c := p.counter(counterID{kind: kindStamps, key: key, class: pl.class})
@@ -228,11 +246,11 @@ func (p *planner) distinct(pl *plan, a *rule.Aggregation, field rule.Field, thre
 	return c
 }
 
-func (p *planner) sequence(pl *plan, s *rule.Sequence) {
+func (p *planner) sequence(pl *plan, n int, s *rule.Sequence) {
 	counts := make([]int, len(s.Steps))
 	for i, st := range s.Steps {
 		counts[i] = max(st.Count, 1)
-		pl.classes = append(pl.classes, p.newClass(fmt.Sprintf("step %d of %s", i, pl.r.ID)))
+		pl.classes = append(pl.classes, p.class(p.d.set.StepKey(n, i)))
 	}
 	for len(counts) > 0 && sum(counts) > maxSteps { // the longest gives way
 		longest := 0

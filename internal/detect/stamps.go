@@ -33,7 +33,15 @@ func (s stamps) nth(t *table, e *entry, k int) uint32 {
 	if i >= s.cap {
 		i -= s.cap
 	}
-	return *s.word(t, e, i)
+	if e.data == 0 {
+		return e.inline[i]
+	}
+	blk := t.blocks.at(e.data)
+	for i >= blockWords {
+		blk = t.blocks.at(blk[0])
+		i -= blockWords
+	}
+	return blk[1+i]
 }
 
 // add counts weight events at time at. now is the arrival time: stamps beyond

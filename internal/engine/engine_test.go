@@ -181,10 +181,10 @@ func TestQuietLinesAllocateNothing(t *testing.T) {
 		e.Line(auth, "2026-02-09T12:00:00Z h systemd[1]: Started Session 7 of User bob.", now, now)
 		e.Line(auth, "complete nonsense", now, now)
 	}
-	for range 500 {
+	for range 100 {
 		step()
 	}
-	if n := testing.AllocsPerRun(500, step); n > 0 {
+	if n := testing.AllocsPerRun(100, step); n > 0 && !race {
 		t.Errorf("%v allocations for three quiet lines", n)
 	}
 }

@@ -50,3 +50,20 @@ func (r *Rule) MayMatch(t sentinel.EventType) bool {
 	}
 	return eventMask(r.When, false)&(1<<t) != 0
 }
+
+// StepKey is MatchKey for a step of a sequence, or for a guard (numbered after
+// the steps). It is empty for those that name a rule.
+func (s *Set) StepKey(i, step int) string {
+	r := s.rules[i]
+	trees := r.trees()
+	if r.Sequence == nil || step >= len(trees) || trees[step] == nil {
+		return ""
+	}
+	as := *r
+	as.When = trees[step]
+	one := Set{rules: []*Rule{&as}, exc: s.exc[i : i+1]}
+	if len(s.exc[i]) > len(r.Exceptions) {
+		return fmt.Sprintf("%s of %s", one.MatchKey(0), r.ID)
+	}
+	return one.MatchKey(0)
+}
