@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// textCache remembers which trees' literals are in a text: 4 entries a set, the
+// textCache remembers what was found out about texts: 4 entries a set, the
 // oldest used gives way. It holds at most cacheSets*4 texts of at most
 // cacheText bytes.
 type textCache struct {
@@ -19,10 +19,11 @@ type textCache struct {
 }
 
 type cacheEntry struct {
-	hash  uint64
-	used  uint32
-	text  string
-	trees []int32
+	hash    uint64
+	used    uint32
+	text    string
+	trees   []int32 // whose literals are in it
+	verdict uint8   // what libinjection says
 }
 
 const (
@@ -35,7 +36,7 @@ func newTextCache() *textCache {
 }
 
 // find returns the entry of a text and whether it was there. If it was not, the
-// caller fills in trees.
+// caller sets what it keeps, which may be an older text's.
 func (c *textCache) find(s string) (*cacheEntry, bool) {
 	if c.last != nil && c.last.text == s {
 		return c.last, true

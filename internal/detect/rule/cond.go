@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // View says how a text is read.
@@ -169,7 +170,7 @@ func (c *Cond) walk(not bool, f func(l *leaf, not bool)) {
 	}
 }
 
-// glob is text with wildcards: '*' any run, '?' any one byte, both literal
+// glob is text with wildcards: '*' any run, '?' any one character, both literal
 // after a backslash.
 type glob struct {
 	src   string
@@ -207,6 +208,12 @@ func newGlob(src string) (glob, string, bool) {
 	return g, string(plain), wild
 }
 
+// width1 is the length of the first character of s.
+func width1(s string) int {
+	_, n := utf8.DecodeRuneInString(s)
+	return n
+}
+
 // match reports whether s is as g says. It takes at most len(s)·len(g) steps.
 func (g glob) match(s string, cased bool) bool {
 	i, j, star, mark := 0, 0, -1, 0
@@ -216,13 +223,15 @@ func (g glob) match(s string, cased bool) bool {
 			c = lower[c]
 		}
 		switch {
-		case j < len(g.parts) && (g.parts[j].kind == '?' || g.parts[j].kind == 0 && g.parts[j].lit == c):
+		case j < len(g.parts) && g.parts[j].kind == 0 && g.parts[j].lit == c:
 			i, j = i+1, j+1
+		case j < len(g.parts) && g.parts[j].kind == '?':
+			i, j = i+width1(s[i:]), j+1
 		case j < len(g.parts) && g.parts[j].kind == '*':
 			star, mark = j, i
 			j++
 		case star >= 0:
-			mark++
+			mark += width1(s[mark:])
 			i, j = mark, star+1
 		default:
 			return false

@@ -214,17 +214,53 @@ func (m *Matcher) inject(l *leaf, args []arg) int {
 }
 
 // injection asks libinjection, if the text has a byte without which it would
-// say no.
+// say no. Its answers are remembered: the same values come again and again.
 func (m *Matcher) injection(o op, s string) bool {
-	if len(s) < 3 || !norm.SpecialByte(s) || !m.spend(4*len(s)) {
+	if len(s) < 3 || !norm.SpecialByte(s) {
 		return false
 	}
-	if o == opXSS {
-		return libinjection.IsXSS(s)
+	if o == opXSS && strings.IndexByte(s, '<') < 0 && strings.IndexByte(s, '=') < 0 {
+		return false
 	}
-	found, print := libinjection.IsSQLi(s)
-	return found && (o == opSQLiAny || !noisy(print))
+	e, known := m.verdicts.find(s)
+	if !known {
+		e.verdict = 0
+	}
+	if o == opXSS {
+		if e.verdict&xssKnown == 0 {
+			if !m.spend(4 * len(s)) {
+				return false
+			}
+			e.verdict |= xssKnown
+			if libinjection.IsXSS(s) {
+				e.verdict |= xssFound
+			}
+		}
+		return e.verdict&xssFound != 0
+	}
+	if e.verdict&sqliKnown == 0 {
+		if !m.spend(4 * len(s)) {
+			return false
+		}
+		e.verdict |= sqliKnown
+		if found, print := libinjection.IsSQLi(s); found {
+			e.verdict |= sqliFound
+			if noisy(print) {
+				e.verdict |= sqliNoisy
+			}
+		}
+	}
+	return e.verdict&sqliFound != 0 && (o == opSQLiAny || e.verdict&sqliNoisy == 0)
 }
+
+// What libinjection said of a text.
+const (
+	sqliKnown uint8 = 1 << iota
+	sqliFound
+	sqliNoisy
+	xssKnown
+	xssFound
+)
 
 // noisy reports whether a fingerprint of libinjection is met in ordinary text:
 // two quoted words with a sign between (sos), a name before "!@#" (novc).

@@ -95,7 +95,7 @@ func newIndex(trees []*tree) *index {
 	var words [numGroups]map[string][]int32
 	var size [numGroups]int
 	for i, t := range trees {
-		if t.direct = direct(t.full); t.direct {
+		if t.direct = direct(t.full); t.direct || t.late {
 			continue
 		}
 		req, ok := require(t.full)

@@ -29,6 +29,7 @@ type Matcher struct {
 	low      []byte
 	agents   *textCache
 	referers *textCache
+	verdicts *textCache
 }
 
 // NewMatcher returns a matcher for one goroutine.
@@ -36,7 +37,7 @@ func (s *Set) NewMatcher() *Matcher {
 	words := (len(s.trees) + 63) / 64
 	return &Matcher{
 		set: s, memo: make([]uint32, s.leaves+1), bits: make([]uint64, words), found: make([]uint64, words),
-		source: classUnknown, lastType: "?", agents: newTextCache(), referers: newTextCache(),
+		source: classUnknown, lastType: "?", agents: newTextCache(), referers: newTextCache(), verdicts: newTextCache(),
 	}
 }
 
@@ -78,6 +79,9 @@ func (m *Matcher) Match(ev *sentinel.Event) []Match {
 				m.try(m.set.trees[w<<6+trailing(word)])
 			}
 		}
+	}
+	for _, t := range p.late {
+		m.try(t)
 	}
 	if m.over {
 		m.overruns++

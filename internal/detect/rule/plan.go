@@ -16,6 +16,8 @@ type plan struct {
 	fixed []Match
 	// always are trees without literals, webAlways those that need HTTP fields.
 	always, webAlways []*tree
+	// late are trees that are decided after all others.
+	late []*tree
 	// admit has a bit for each tree of the index that may hold; groups says
 	// which texts are to be searched.
 	admit  []uint64
@@ -70,6 +72,8 @@ func (c *compiler) newPlan(admitted []uint64) *plan {
 			continue
 		}
 		switch {
+		case t.late:
+			p.late = append(p.late, t)
 		case t.indexed:
 			p.admit[i>>6] |= 1 << (i & 63)
 			p.groups |= t.groups

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule/norm"
 )
 
 // plant makes the trees: one for all rules and steps with the same condition.
@@ -43,6 +44,7 @@ func (c *compiler) plant() {
 func (c *compiler) tree(cond *Cond, mask uint32) *tree {
 	t := &tree{full: cond, mask: mask, events: eventMask(cond, false), web: needsWeb(cond), plain: true}
 	cond.walk(false, func(l *leaf, not bool) {
+		t.late = t.late || norm.Flags(l.flags)&norm.Budget != 0
 		for _, p := range l.patterns {
 			t.captures = t.captures || !not && p.captures()
 		}

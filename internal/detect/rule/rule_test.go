@@ -1,10 +1,13 @@
 package rule
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/corazawaf/libinjection-go"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -148,7 +151,7 @@ exceptions:
 	m := set.NewMatcher()
 	for target, want := range map[string]string{
 		"/":                                 "",
-		"/?q=1%20UNION/**/SELECT%201":       "WEB_SQLI_UNION",
+		"/?q=1%20UNION/**/SELECT%201":       "WEB_SQLI_UNION WEB_LIB",
 		"/?q=-1'+union+all+select+1,2,3--+": "WEB_SQLI_UNION WEB_LIB",
 		"/?id=1'+or+'1'='1":                 "WEB_LIB",
 		"/a/%2e%2e/../../etc/passwd":        "WEB_FLAG",
@@ -173,5 +176,21 @@ exceptions:
 	ev.Received = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	if got := ids(set, m.Match(ev)); got != "WEB_UA" {
 		t.Errorf("agent after the exception's end matches %q", got)
+	}
+}
+
+// TestXSSNeedsSign holds libinjection to what the matcher takes for granted: no
+// script without '<' or '='.
+func TestXSSNeedsSign(t *testing.T) {
+	words := []string{"onerror", "javascript:", "'", "\"", "`", " ", ">", "/", "style", "xmlns", "a", "!--", "x:", "\x00", "%", "&#61;", "\n"}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var b strings.Builder
+		for range r.IntN(8) {
+			b.WriteString(words[r.IntN(len(words))])
+		}
+		if libinjection.IsXSS(b.String()) {
+			t.Fatalf("%q is a script to libinjection", b.String())
+		}
 	}
 }

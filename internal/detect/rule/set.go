@@ -62,6 +62,8 @@ type tree struct {
 	web             bool   // false without HTTP fields
 	// direct: typed comparisons only, evaluated without the index.
 	direct bool
+	// late: asks whether the budget was used up, and so is decided last.
+	late bool
 	// indexed: found by literals, in the texts that groups names.
 	indexed  bool
 	groups   uint8

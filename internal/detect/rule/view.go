@@ -197,7 +197,7 @@ func (m *Matcher) resolved() string {
 	}
 	w.resolvedAt = m.epoch
 	w.resolved = m.webText(HTTPPath, ViewCanon)
-	if strings.Contains(w.resolved, "..") {
+	if strings.HasPrefix(w.resolved, ".") || strings.Contains(w.resolved, "/.") {
 		var f norm.Flags
 		w.resolvedBuf, f = norm.AppendResolved(w.resolvedBuf[:0], w.resolved)
 		w.resolved = str(w.resolvedBuf)
@@ -233,7 +233,7 @@ func (m *Matcher) flags(want norm.Flags) norm.Flags {
 			w.bits |= f
 		}
 	}
-	if want&norm.EscapesRoot != 0 && !w.pathCanon {
+	if want&norm.EscapesRoot != 0 && (!w.pathCanon || strings.HasPrefix(w.path, ".")) {
 		m.resolved()
 	}
 	if want&norm.Embedded != 0 && w.query != "" {

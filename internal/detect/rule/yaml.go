@@ -20,6 +20,7 @@ type reader struct {
 	problems []Problem
 	visits   int
 	leaves   int
+	insts    int
 }
 
 // maxVisits bounds the nodes read of one document, aliases followed.

@@ -63,7 +63,10 @@ func AppendBase64(dst []byte, s string) ([]byte, bool) {
 			return dst[:n], false
 		}
 	}
-	return dst, printable*10 >= (len(dst)-n)*9
+	if printable*10 < (len(dst)-n)*9 {
+		return dst[:n], false
+	}
+	return dst, true
 }
 
 // sixtyFour maps base64 digits of both alphabets to their values.

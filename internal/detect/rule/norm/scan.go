@@ -20,15 +20,8 @@ const (
 	hasUpper
 	hasEqual
 	hasSpecial
-	hasSlash
+	hasDash
 )
-
-// Special reports whether the text has a byte without which no injection into
-// SQL or HTML is possible, or '%' and '+', which may stand for one. '=' is not
-// counted.
-func (c Class) Special() bool {
-	return c&(hasSpecial|hasPercent|hasPlus|hasHigh|hasControl|hasSpace) != 0
-}
 
 // Upper reports whether the text has an ASCII capital.
 func (c Class) Upper() bool { return c&hasUpper != 0 }
@@ -47,11 +40,11 @@ var classes = func() (t [256]Class) {
 	}
 	for c, v := range map[byte]Class{
 		'%': hasPercent, '+': hasPlus, '&': hasAmp, ';': hasSemi, '#': hasHash, '*': hasStar, '\\': hasBackslash,
-		' ': hasSpace, '=': hasEqual, '/': hasSlash,
+		' ': hasSpace, '=': hasEqual, '-': hasDash,
 	} {
 		t[c] |= v
 	}
-	for _, c := range []byte("'\"<>;()|`#*\\-\r\n") {
+	for _, c := range []byte("'\"<>;()|`#*\\\r\n") {
 		t[c] |= hasSpecial
 	}
 	return t
@@ -72,9 +65,12 @@ func scanBytes(b []byte) (c Class) {
 	return c
 }
 
-// SpecialByte reports whether a decoded value has a byte without which it is no
-// injection: ' " < > ; ( ) | ` # * \ - = or white space.
-func SpecialByte(s string) bool { return Scan(s)&(hasSpecial|hasSpace|hasEqual) != 0 }
+// SpecialByte reports whether a decoded value has something without which it is
+// no injection: ' " < > ; ( ) | ` # * \ -- = or white space.
+func SpecialByte(s string) bool {
+	c := Scan(s)
+	return c&(hasSpecial|hasSpace|hasEqual) != 0 || c&hasDash != 0 && strings.Contains(s, "--")
+}
 
 // Decoded reports whether the decoded view of s is s itself. It may say no
 // where the view is the same.
