@@ -279,8 +279,9 @@ tests:
 
 func FuzzParseFile(f *testing.F) {
 	f.Add([]byte(planRule))
-	f.Add([]byte(authRules))
-	f.Add([]byte(webRules(3)))
+	f.Add([]byte(head + "conditions: {http.args|contains|all: [a, b], src_ip: 10.0.0.0/8}"))
+	f.Add([]byte(head + "sequence: {by: user, within: 5m, steps: [{event_type: su}, {rule: R_2, count: 2}], unless: [{user: x}]}"))
+	f.Add([]byte(head + "conditions: {all: [{not: {norm.flags: nul}}, {field: http.args, libinjection: sqli}]}\nactions: [tag: {tags: a}]"))
 	f.Add([]byte(head + "conditions: &a [*a]"))
 	f.Add([]byte("---\n...\n--- !!x\n%YAML 1.2\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -294,7 +295,7 @@ func FuzzParseFile(f *testing.F) {
 		set.Lint()
 		m := set.NewMatcher()
 		for i := range set.Len() {
-			for _, ev := range set.LintInputs(i) {
+			for _, ev := range set.LintInputs(i)[:1] {
 				for _, mt := range m.Match(ev) {
 					m.Evidence(ev, mt)
 					m.Template(ev, mt)
