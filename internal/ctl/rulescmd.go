@@ -1,0 +1,334 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/rules"
+)
+
+func newRules(a *app) *cobra.Command {
+	return group("rules", "Detection rules: list, show, check and try them",
+		newRulesList(a), newRuleShow(a), newRulesLint(a), newRulesTest(a))
+}
+
+func newRulesList(a *app) *cobra.Command {
+	var severity string
+	var p control.RulesParams
+	c := &cobra.Command{
+		Use: "list", Short: "List the agent's rules and how often they matched", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if p.Severity, err = severityFlag("--severity", severity); err != nil {
+				return err
+			}
+			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+				r, err := c.Rules(ctx, p)
+				if err != nil {
+					return err
+				}
+				switch a.format {
+				case "json":
+					return a.json(r)
+				case "jsonl":
+					return list(a, r.Rules)
+				}
+				a.rules(r)
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&p.Type, "type", "", "only rules for this `type` of threat")
+	c.Flags().StringVar(&severity, "severity", "", "only rules of this `severity`")
+	return c
+}
+
+func (a *app) rules(r *control.RulesResult) {
+	s := a.out
+	t := &table{head: []string{"ID", "Severity", "Type", "Matches", "Fired", "Name"}, flex: []int{5}}
+	t.numbers(3, 4)
+	for i := range r.Rules {
+		x := &r.Rules[i]
+		name, id := x.Name, styleBold
+		if x.Custom {
+			name += " (custom)"
+		}
+		if !x.Enabled {
+			name, id = "(disabled) "+name, styleDim
+		}
+		t.add(cell{x.ID, id}, cell{x.Severity.String(), severityStyle(x.Severity)}, plain(x.Type), plain(thousands(x.Matches)), plain(thousands(x.Fired)), plain(name))
+	}
+	if len(r.Rules) == 0 {
+		s.printf("  No rules.\n")
+	} else {
+		t.print(s)
+	}
+	for i := range r.Problems {
+		if i == 0 {
+			s.printf("\n  %s\n", s.paint(styleWarn, "Faults:"))
+		}
+		s.lines("    ", problemText(&r.Problems[i]))
+	}
+}
+
+func problemText(p *control.RuleProblem) string {
+	return rule.Problem{File: p.File, Line: p.Line, Column: p.Column, RuleID: p.RuleID, Message: p.Message, Warning: p.Warning}.Error()
+}
+
+func newRuleShow(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show one rule in full", Args: someArgs(1, 1, "the id of a rule"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+				r, err := c.Rule(ctx, args[0])
+				if err != nil {
+					return a.noRule(ctx, c, args[0], err)
+				}
+				if a.format != "table" {
+					return a.json(r)
+				}
+				a.rule(r)
+				return nil
+			})
+		},
+	}
+}
+
+// noRule adds ids that look like the one that is not known.
+func (a *app) noRule(ctx context.Context, c *control.Client, id string, err error) error {
+	if control.CodeOf(err) != control.CodeNotFound {
+		return err
+	}
+	f := failf(exitNotFound, "there is no rule %s", quote(id)).hint("sentinelctl rules list names them all")
+	if all, listErr := c.Rules(ctx, control.RulesParams{}); listErr == nil {
+		var names []string
+		for i := range all.Rules {
+			names = append(names, all.Rules[i].ID)
+		}
+		if best := nearest(id, names, 3); len(best) > 0 {
+			return f.hint("did you mean %s?", strings.Join(best, " or "))
+		}
+	}
+	return f
+}
+
+func (a *app) rule(r *control.RuleResult) {
+	s := a.out
+	s.printf("\n  %s  %s  %s\n", s.paint(styleBold, clean(r.ID)), s.paint(severityStyle(r.Severity), r.Severity.String()), clean(r.Name))
+	s.lines("  ", strings.Join(strings.Fields(r.Description), " "))
+	s.printf("\n")
+	row := func(label, text string) {
+		if text != "" {
+			s.printf("  %s %s\n", pad(label, 12), clean(text))
+		}
+	}
+	row("Type:", r.Type)
+	row("Confidence:", fmt.Sprintf("%.2f", r.Confidence))
+	row("Logs:", strings.Join(r.Sources, ", "))
+	row("Tags:", strings.Join(r.Tags, ", "))
+	row("ATT&CK:", strings.Join(r.MITRE, ", "))
+	row("See:", strings.Join(r.References, "\n               "))
+	place := r.File
+	if r.Line > 0 {
+		place += fmt.Sprintf(":%d", r.Line)
+	}
+	if !r.Custom {
+		place = "built in, " + place
+	}
+	row("From:", place)
+	row("So far:", fmt.Sprintf("%s, fired %s", plural(r.Matches, "matche"), plural(r.Fired, "time")))
+	if r.YAML != "" {
+		s.printf("\n")
+		for _, line := range strings.Split(strings.TrimRight(r.YAML, "\n"), "\n") {
+			s.printf("  %s\n", s.paint(styleDim, clean(line)))
+		}
+	}
+	s.printf("\n")
+}
+
+// pickRules reads the rules to look at and compiles them with the built-in ones,
+// which sequences may name. Without paths it takes the built-in rules and those
+// of the configuration's directory.
+func (a *app) pickRules(cmd *cobra.Command, paths []string) (set *rule.Set, picked []*rule.Rule, problems []rule.Problem, err error) {
+	builtin, problems := rules.Load()
+	if len(paths) == 0 {
+		picked = builtin
+		cfg, err := a.localConfig(cmd.Flags().Changed("config"))
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if files, err := ruleFiles([]string{cfg.Detection.Rules.CustomDir}); err == nil && cfg.File() != "" {
+			paths = files
+		}
+	} else {
+		problems = nil
+	}
+	files, err := ruleFiles(paths)
+	if err != nil {
+		return nil, nil, nil, &failure{code: exitFailed, text: err.Error(), err: err}
+	}
+	all := builtin
+	for _, f := range files {
+		rs, ps, err := readRuleFile(f)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		all, picked, problems = append(all, rs...), append(picked, rs...), append(problems, ps...)
+	}
+	set, more := rule.CompileWith(all, ruleOptions())
+	problems = append(problems, more...)
+	if set == nil {
+		return nil, nil, problems, errors.New("the rules cannot be used: " + firstFault(problems))
+	}
+	return set, picked, problems, nil
+}
+
+func newRulesLint(a *app) *cobra.Command {
+	var quiet bool
+	c := &cobra.Command{
+		Use: "lint [FILE|DIR...]", Short: "Check rule files: faults, slow conditions, odd things",
+		Long: `Check rule files. Without any, the built-in rules and those of the configured
+directory are checked. Exit code 6 if there are faults; warnings are no faults.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, picked, problems, err := a.pickRules(cmd, args)
+			if err != nil {
+				return err
+			}
+			mine := map[string]bool{}
+			for _, r := range picked {
+				mine[r.ID] = true
+			}
+			slow := 0
+			for _, l := range set.Lint() {
+				if mine[l.ID] {
+					problems = append(problems, l.Warnings...)
+					if !l.Direct && !l.Indexed {
+						slow++
+					}
+				}
+			}
+			return a.lint(problems, len(picked), slow, quiet)
+		},
+	}
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "no warnings")
+	return c
+}
+
+func (a *app) lint(problems []rule.Problem, n, slow int, quiet bool) error {
+	errs, warnings := faults(problems)
+	if a.format != "table" {
+		out := make([]control.RuleProblem, len(problems))
+		for i, p := range problems {
+			out[i] = control.RuleProblem{File: p.File, Line: p.Line, Column: p.Column, RuleID: p.RuleID, Message: p.Message, Warning: p.Warning}
+		}
+		if err := list(a, out); err != nil {
+			return err
+		}
+	} else {
+		s := a.out
+		for _, p := range problems {
+			switch {
+			case !p.Warning:
+				s.printf("%s %s\n", s.paint(styleBad, "fault:"), clean(p.Error()))
+			case !quiet:
+				s.printf("%s %s\n", s.paint(styleWarn, "warning:"), clean(p.Error()))
+			}
+		}
+		verdict := s.paint(styleGood, "no faults")
+		if errs > 0 {
+			verdict = s.paint(styleBad, plural(errs, "fault"))
+		}
+		s.printf("%s: %s, %s; %d looked at for every event\n", plural(n, "rule"), verdict, plural(warnings, "warning"), slow)
+	}
+	if errs > 0 {
+		return silent(exitFindings)
+	}
+	return nil
+}
+
+func newRulesTest(a *app) *cobra.Command {
+	var verbose bool
+	c := &cobra.Command{
+		Use: "test [FILE|DIR...]", Short: "Run the tests inside rule files",
+		Long: `Run the tests inside rule files. Without any, those of the built-in rules and of
+the configured directory. Exit code 6 if a test fails or a rule has a fault.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, picked, problems, err := a.pickRules(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.test(set, picked, problems, verbose)
+		},
+	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "name the tests that pass, too")
+	return c
+}
+
+func (a *app) test(set *rule.Set, picked []*rule.Rule, problems []rule.Problem, verbose bool) error {
+	type outcome struct {
+		Rule     string   `json:"rule_id"`
+		Test     string   `json:"test"`
+		File     string   `json:"file"`
+		Line     int      `json:"line"`
+		Passed   bool     `json:"passed"`
+		Failures []string `json:"failures"`
+	}
+	s := a.out
+	var out []outcome
+	passed, failed, untested := 0, 0, 0
+	for _, p := range problems {
+		if !p.Warning {
+			failed++
+			if a.format == "table" {
+				s.printf("%s %s\n", s.paint(styleBad, "fault:"), clean(p.Error()))
+			}
+		}
+	}
+	for _, r := range picked {
+		if len(r.Tests) == 0 {
+			untested++
+		}
+		for _, t := range engine.RunTests(r, set) {
+			out = append(out, outcome{t.RuleID, t.Name, t.File, t.Line, t.Passed(), orEmpty(t.Failures)})
+			if t.Passed() {
+				passed++
+			} else {
+				failed++
+			}
+			if a.format == "table" && (verbose || !t.Passed()) {
+				st := styleGood
+				if !t.Passed() {
+					st = styleBad
+				}
+				s.printf("%s\n", s.paint(st, clean(t.String())))
+			}
+		}
+	}
+	if a.format != "table" {
+		if err := list(a, out); err != nil {
+			return err
+		}
+	} else {
+		verdict := s.paint(styleGood, "all passed")
+		if failed > 0 {
+			verdict = s.paint(styleBad, fmt.Sprintf("%d failed", failed))
+		}
+		s.printf("%s of %s: %s", plural(passed+failed, "test"), plural(len(picked), "rule"), verdict)
+		if untested > 0 {
+			s.printf("; %s without a test", plural(untested, "rule"))
+		}
+		s.printf("\n")
+	}
+	if failed > 0 {
+		return silent(exitFindings)
+	}
+	return nil
+}
