@@ -78,7 +78,7 @@ func excerpt(f Field, v View, s string, start, end int) sentinel.Evidence {
 func (m *Matcher) spans(t *tree) []span {
 	m.budget = max(m.budget, m.set.budget)
 	var out []span
-	m.collect(t.show, &out)
+	m.collect(m.shown(t), &out)
 	rank := func(s span) int {
 		switch {
 		case !isText(s.leaf):

@@ -53,13 +53,19 @@ func (s *Set) lint(i int, r *Rule) LintResult {
 		if cond == nil || t == nil {
 			continue
 		}
-		res.Direct = res.Direct && t.direct
-		res.Indexed = res.Indexed && t.indexed
-		res.Literals = append(res.Literals, t.literals...)
-		res.States += t.states
-		if !t.direct && !t.indexed {
-			warn(cond.line, "the condition has no literal text that is rare enough for the index: it is evaluated for every event of %s",
-				selectorText(r))
+		parts := t.parts
+		if parts == nil {
+			parts = []*tree{t}
+		}
+		for _, p := range parts {
+			res.Direct = res.Direct && p.direct
+			res.Indexed = res.Indexed && (p.indexed || p.direct)
+			res.Literals = append(res.Literals, p.literals...)
+			res.States += p.states
+			if !p.direct && !p.indexed {
+				warn(p.full.line, "the condition %shas no literal text that is rare enough for the index: it is evaluated for every event of %s",
+					p.full.patterns(), selectorText(r))
+			}
 		}
 	}
 	if len(res.Literals) > 0 {
@@ -84,6 +90,19 @@ func (s *Set) lint(i int, r *Rule) LintResult {
 	return res
 }
 
+// patterns names the patterns of a condition, the first few.
+func (c *Cond) patterns() string {
+	var b strings.Builder
+	c.walk(false, func(l *leaf, _ bool) {
+		for _, p := range l.patterns {
+			if b.Len() < 200 {
+				fmt.Fprintf(&b, "%.60q ", p.src)
+			}
+		}
+	})
+	return b.String()
+}
+
 func selectorText(r *Rule) string {
 	if len(r.LogSource.Names) == 0 {
 		return "every source"
@@ -105,6 +124,9 @@ func (s *Set) LintInputs(i int) []*sentinel.Event {
 		}
 		if t := s.treeOf[targetKey{int32(i), int16(step)}]; t != nil {
 			pieces = append(pieces, t.literals...)
+			for _, p := range t.parts {
+				pieces = append(pieces, p.literals...)
+			}
 			events = t.events
 		}
 		cond.walk(false, func(l *leaf, _ bool) { fields[l.field] = true })

@@ -10,13 +10,15 @@ import (
 // Matcher matches events against a set. It holds scratch memory: one goroutine
 // uses it at a time.
 type Matcher struct {
-	set    *Set
-	ev     *sentinel.Event
-	epoch  uint32
-	memo   []uint32
-	out    []Match
-	bits   []uint64
-	found  []uint64
+	set   *Set
+	ev    *sentinel.Event
+	epoch uint32
+	memo  []uint32
+	out   []Match
+	bits  []uint64
+	found []uint64
+	// hits are the parts of trees that hold for the event.
+	hits   []*tree
 	budget int
 	over   bool
 	// overruns counts events that used up their budget.
@@ -94,6 +96,7 @@ func (m *Matcher) Match(ev *sentinel.Event) []Match {
 func (m *Matcher) begin(ev *sentinel.Event) {
 	m.ev = ev
 	m.budget, m.over = m.set.budget, false
+	m.hits = m.hits[:0]
 	m.captured = netip.Addr{}
 	if m.epoch++; m.epoch == 1<<31-1 {
 		m.forget()
@@ -134,8 +137,12 @@ func hasWeb(ev *sentinel.Event) bool {
 
 // try adds the targets of a tree if it holds.
 func (m *Matcher) try(t *tree) {
-	if t.root != nil && !m.eval(t.root) {
+	if t.whole != nil && m.hit(t.whole) != nil || t.root != nil && !m.eval(t.root) {
 		return
+	}
+	if t.whole != nil {
+		m.hits = append(m.hits, t)
+		t = t.whole
 	}
 	if t.plain {
 		m.out = append(m.out, t.targets...)

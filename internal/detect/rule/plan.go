@@ -77,7 +77,7 @@ func (c *compiler) newPlan(admitted []uint64) *plan {
 		case t.indexed:
 			p.admit[i>>6] |= 1 << (i & 63)
 			p.groups |= t.groups
-		case t.root == nil && t.plain:
+		case t.root == nil && t.plain && t.whole == nil:
 			p.fixed = append(p.fixed, t.targets...)
 		case t.web:
 			p.webAlways = append(p.webAlways, t)

@@ -28,7 +28,7 @@ func (c *compiler) plant() {
 			if t == nil {
 				t = c.tree(c.filled(cond), r.LogSource.mask)
 				c.byKey[key] = t
-				c.set.trees = append(c.set.trees, t)
+				c.set.trees = append(c.set.trees, c.cut(t)...)
 			}
 			c.set.treeOf[targetKey{int32(i), int16(step)}] = t
 			t.targets = append(t.targets, Match{Rule: int32(i), Step: int16(step)})
@@ -39,6 +39,27 @@ func (c *compiler) plant() {
 		c.place(t.root)
 		c.place(t.show)
 	}
+	for _, t := range c.byKey {
+		if t.parts != nil {
+			c.place(t.show)
+		}
+	}
+}
+
+// cut returns the parts of a tree, or the tree if it has none.
+func (c *compiler) cut(t *tree) []*tree {
+	if t.captures {
+		return []*tree{t}
+	}
+	for _, cond := range parts(t.full) {
+		p := c.tree(cond, t.mask)
+		p.whole = t
+		t.parts = append(t.parts, p)
+	}
+	if t.parts == nil {
+		return []*tree{t}
+	}
+	return t.parts
 }
 
 func (c *compiler) tree(cond *Cond, mask uint32) *tree {

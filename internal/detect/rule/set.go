@@ -69,6 +69,10 @@ type tree struct {
 	groups   uint8
 	literals []string
 	states   int
+	// parts are what the tree is cut into; the set then has them, not the tree.
+	// whole is the tree that a part belongs to.
+	parts []*tree
+	whole *tree
 }
 
 type exception struct {
