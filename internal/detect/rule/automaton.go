@@ -16,9 +16,6 @@ type automaton struct {
 
 const outBit = 1 << 31
 
-// maxStates bounds an automaton's table.
-const maxStates = 1 << 18
-
 // word is one text with the numbers that are reported where it is found.
 type word struct {
 	text string // folded

@@ -304,8 +304,8 @@ func (r *reader) rate(n *yaml.Node, a *Action) {
 	}
 }
 
-// exception reads one exception. Global ones name rules and must expire within
-// 400 days of being read; that is checked by Compile, which knows the time.
+// exception reads one exception. Those outside rules name rules and must expire
+// within a year; that is checked by CompileWith, which knows the time.
 func (r *reader) exception(n *yaml.Node, global bool) Exception {
 	e := Exception{File: r.file, Line: n.Line + r.offset}
 	keys := []string{"reason", "expires", "match"}

@@ -59,7 +59,7 @@ type tree struct {
 	plain, captures bool
 	mask            uint32 // classes of sources; 0: all
 	events          uint32 // bit set of event types
-	web             bool   // false without HTTP fields
+	web             bool   // cannot hold without HTTP fields
 	// direct: typed comparisons only, evaluated without the index.
 	direct bool
 	// late: asks whether the budget was used up, and so is decided last.

@@ -17,7 +17,8 @@ func (a arg) of(f Field) string {
 	return a.value
 }
 
-// bounds are texts cut out of an event's target, once per event.
+// webParts are the parts of an event's request target and what was found out
+// about them, each at most once per event.
 type webParts struct {
 	epoch               uint32
 	target, path, query string
@@ -26,7 +27,7 @@ type webParts struct {
 	pathClass, queryClass  norm.Class
 	pathClean, queryClean  bool // decoded view = raw
 	pathCanon, queryCanon  bool // canon view = raw but for case
-	decodedAt, flagsAt     uint32
+	flagsAt                uint32
 	bits                   norm.Flags
 	resolvedAt, maskedAt   uint32
 	resolved, masked       string
@@ -37,7 +38,7 @@ type webParts struct {
 	embedded               bool
 }
 
-// view is one text in one view, computed at most once per event.
+// viewText is one text in one view, computed at most once per event.
 type viewText struct {
 	at   uint32
 	text string
