@@ -79,6 +79,7 @@ type generation struct {
 	quiet    time.Time // since when nothing was read
 	nlink    uint64
 	unwatch  func()
+	fails    int // readings that failed in a row
 	// sibling is what a file found among the rotated ones looked like.
 	sibling sibling
 	claimed bool

@@ -19,6 +19,8 @@ const (
 	// maxLinger is how many replaced files are held open in case somebody still
 	// writes to them.
 	maxLinger = 4
+	// maxFails is how often in a row reading a replaced file may fail.
+	maxFails = 30
 )
 
 // follower reads the generations of one path. All fields without a note belong
@@ -103,12 +105,14 @@ func (f *follower) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if err != nil {
+			f.skipBroken(err)
+		}
 		f.report(err)
 		if f.glob && len(f.queue) == 0 && len(f.linger) == 0 && !f.since.IsZero() && f.resume == nil {
 			return
 		}
-		bits = f.wake.take()
-		bits |= f.pending
+		bits = f.wake.take() | f.pending
 		f.pending = 0
 		if bits != 0 && err == nil {
 			continue
@@ -123,6 +127,24 @@ func (f *follower) run(ctx context.Context) {
 			bits = wakeAll
 		}
 	}
+}
+
+// skipBroken gives up a replaced file that cannot be read, so that it does not
+// keep its successors from being read: a packed one at once, others when they
+// have failed for a while.
+func (f *follower) skipBroken(err error) {
+	if len(f.queue) == 0 {
+		return
+	}
+	g := f.queue[0]
+	if g.fails++; !g.fixed && (len(f.queue) == 1 || g.fails < maxFails) {
+		return
+	}
+	f.c.cfg.Logger.Warn("a rotated log file is given up", "source", f.id, "path", g.path, "err", err)
+	f.update(func(st *Status) { st.Losses++ })
+	f.drop(g)
+	f.queue = f.queue[1:]
+	f.pending |= wakeAll
 }
 
 func (f *follower) close() {
@@ -316,7 +338,7 @@ func (f *follower) drain(ctx context.Context, g *generation) error {
 		}
 		buf = f.c.bufs.Get().(*[]byte)
 	}
-	g.checked = true
+	g.checked, g.fails = true, 0
 	return ctx.Err()
 }
 

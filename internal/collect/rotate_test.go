@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -86,15 +87,16 @@ func TestRestartsAndRotations(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			path := tempLog(t)
 			var all, got []string
-			var from map[string]sentinel.Position
-			var r *rig
+			write(t, path, "")
+			from := map[string]sentinel.Position{}
+			r := follow(t, one(path), nil)
+			r.until("the position", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.last) > 0 })
 			rotations := 0
 			stop := func() {
-				from = r.positions()
+				maps.Copy(from, r.positions())
 				got = append(got, r.lines...)
 				r = nil
 			}
-			write(t, path, "")
 			for range 60 {
 				switch k := rnd.IntN(10); {
 				case k < 5:
