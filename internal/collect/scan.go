@@ -55,6 +55,11 @@ func (c *Collector) scanLoop(ctx context.Context, wg *sync.WaitGroup) {
 
 // scan starts and stops followers.
 func (c *Collector) scan(ctx context.Context, wg *sync.WaitGroup, first bool) {
+	// The directories are read before the lock is taken: they may be slow.
+	matches := make([][]string, len(c.globs))
+	for i, s := range c.globs {
+		matches[i], _ = filepath.Glob(s.Path) // the pattern was checked by New
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for path, f := range c.followers {
@@ -88,9 +93,8 @@ func (c *Collector) scan(ctx context.Context, wg *sync.WaitGroup, first bool) {
 		start(s, s.Path, false)
 	}
 	c.waiting = c.waiting[:0]
-	for _, s := range c.globs {
-		names, _ := filepath.Glob(s.Path) // the pattern was checked by New
-		names = c.current(names)
+	for i, s := range c.globs {
+		names := c.current(matches[i])
 		for _, path := range names {
 			start(s, path, true)
 		}
