@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -181,6 +182,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	others.Go(func() error { a.watchHost(rest); return nil })
 
+	debug.FreeOSMemory() // compiling rules left more behind than the agent needs
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", a.set.set.Len()))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
 		"rules", a.set.set.Len(), "pid", os.Getpid())
