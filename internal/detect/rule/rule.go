@@ -14,7 +14,7 @@ const (
 	MaxDepth   = 8         // nested conditions
 	MaxLeaves  = 512       // comparisons a rule, its steps and exceptions included
 	MaxPattern = 4 << 10   // bytes a pattern
-	MaxProgram = 4096      // compiled instructions a rule (64 KiB)
+	MaxProgram = 16384     // compiled instructions a rule (640 KiB), each pattern once
 	MaxSteps   = 8         // steps of a sequence
 )
 

@@ -89,14 +89,21 @@ func (r *reader) textValue(l *leaf, name string, n *yaml.Node) bool {
 		return false
 	}
 	if l.op == opPattern {
-		p, err := newPattern(s)
-		if err != nil {
-			r.problem(n, "%s: %v", name, err)
-			return false
-		}
-		if r.insts += p.insts; r.insts > MaxProgram {
-			r.problem(n, "the rule's patterns have %d steps; at most %d are allowed", r.insts, MaxProgram)
-			return false
+		p, known := r.patterns[s]
+		if !known { // the same pattern for several fields is compiled once
+			var err error
+			if p, err = newPattern(s); err != nil {
+				r.problem(n, "%s: %v", name, err)
+				return false
+			}
+			if r.insts += p.insts; r.insts > MaxProgram {
+				r.problem(n, "the rule's patterns have %d steps; at most %d are allowed", r.insts, MaxProgram)
+				return false
+			}
+			if r.patterns == nil {
+				r.patterns = make(map[string]*pattern)
+			}
+			r.patterns[s] = p
 		}
 		for _, g := range p.otherGroups {
 			r.warn(n, "group %q is not kept: only attacker_ip, src_ip and user are", g)

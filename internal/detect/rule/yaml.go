@@ -21,6 +21,7 @@ type reader struct {
 	visits   int
 	leaves   int
 	insts    int
+	patterns map[string]*pattern // of this rule, by their text
 }
 
 // maxVisits bounds the nodes read of one document, aliases followed.
