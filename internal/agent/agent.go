@@ -140,8 +140,9 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	}
 	a.chooseFirewall()
 	a.enforcer = enforce.New(a.desired, a.backend, enforce.Config{
-		Logger: a.log.With("part", "enforce"),
-		Alarm:  func(al enforce.Alarm) { a.alarm(string(al.Kind), al.Text) },
+		Logger:     a.log.With("part", "enforce"),
+		CountEvery: 2 * time.Second,
+		Alarm:      func(al enforce.Alarm) { a.alarm(string(al.Kind), al.Text) },
 	})
 	a.server, err = control.Listen((*api)(a), control.Options{
 		Path: cfg.Agent.Socket, Logger: a.log.With("part", "control"),
