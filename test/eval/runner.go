@@ -66,8 +66,13 @@ func (r *runner) judge(c *Case) Verdict {
 			}
 			v.Attack = true
 			v.rules = append(v.rules, ru.ID)
-			// The gravest rule names the type of a single line.
-			if w := float64(ru.Severity) + ru.Confidence; w > best {
+			// The gravest rule names the type of a single line; one that only
+			// counts does so where no alert is raised.
+			w := float64(ru.Severity) + ru.Confidence
+			if res.Fired {
+				w += float64(sentinel.NumSeverities)
+			}
+			if w > best {
 				best, v.Type = w, ru.Type
 				addr := step.Event.SrcIP
 				if res.Detection != nil {
