@@ -15,6 +15,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 )
@@ -75,10 +76,9 @@ type analysis struct {
 	f      *analyzeFlags
 	engine *engine.Engine
 	parse  parse.Config
-	// since and until bound the lines' times; when reads them ahead.
+	// since and until bound the lines' times, if bounded.
 	since, until time.Time
-	when         *parse.Parser
-	whenEvent    sentinel.Event
+	bounded      bool
 
 	report report
 	lines  *lineWriter // nil unless --every-line
@@ -109,9 +109,7 @@ func (a *app) newAnalysis(cmd *cobra.Command, f *analyzeFlags) (*analysis, error
 	if x.since, x.until, err = f.times(a.now()); err != nil {
 		return nil, err
 	}
-	if !x.since.IsZero() || !x.until.IsZero() {
-		x.when = parse.New(x.parse)
-	}
+	x.bounded = !x.since.IsZero() || !x.until.IsZero()
 	cfg, err := a.localConfig(cmd.Flags().Changed("config"))
 	if err != nil {
 		return nil, err
@@ -120,18 +118,30 @@ func (a *app) newAnalysis(cmd *cobra.Command, f *analyzeFlags) (*analysis, error
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range problems {
-		if !p.Warning {
-			a.err.printf("%s %s\n", a.err.paint(styleWarn, "rule left out:"), clean(p.Error()))
-		}
-	}
-	_ = a.err.flush()
+	a.leftOut(problems)
 	x.engine = engine.New(engine.Config{Set: set, Detect: detect.DefaultConfig(), Decide: policyOf(cfg), Allow: allowOf(cfg)})
 	x.report.init(cfg)
 	if f.everyLine {
 		x.lines = newLineWriter(a.out, x.engine)
 	}
 	return x, nil
+}
+
+// leftOut names the rules that are not used for their faults.
+func (a *app) leftOut(problems []rule.Problem) {
+	n := 0
+	for _, p := range problems {
+		if p.Warning {
+			continue
+		}
+		if n++; n <= 3 {
+			a.err.printf("%s %s\n", a.err.paint(styleWarn, "rule left out:"), clean(p.Error()))
+		}
+	}
+	if n > 3 {
+		a.err.printf("%s %d more; sentinelctl rules lint names them\n", a.err.paint(styleWarn, "rule left out:"), n-3)
+	}
+	_ = a.err.flush()
 }
 
 // location reads the name of a time zone.
@@ -213,8 +223,20 @@ type stream struct {
 	// rest is what is left of the chunk in hand; done says that nothing follows.
 	rest string
 	done bool
-	// at is the time of the last line with one.
-	at time.Time
+	// at is the time of the last line with one, or of the next one if that was
+	// looked at already; ahead is what looks.
+	at         time.Time
+	ahead      *parse.Parser
+	aheadEvent sentinel.Event
+}
+
+// time reads the time of a line that is still to come; zero if it has none, or
+// one so long after the file's last change that it cannot be true.
+func (s *stream) time(line string) time.Time {
+	if !s.ahead.Parse(line, s.in.mod, s.in.mod, &s.aheadEvent) || s.aheadEvent.Time.After(s.in.mod.Add(24*time.Hour)) {
+		return time.Time{}
+	}
+	return s.aheadEvent.Time
 }
 
 // open opens all files that can be; the others are named.
@@ -226,7 +248,7 @@ func (x *analysis) open(names []string) []*stream {
 			x.fail(err)
 			continue
 		}
-		s := &stream{in: in, src: x.engine.NewSource(in.name, x.parse)}
+		s := &stream{in: in, src: x.engine.NewSource(in.name, x.parse), ahead: parse.New(x.parse)}
 		s.file.Name = in.name
 		out = append(out, s)
 	}
@@ -318,7 +340,6 @@ func (x *analysis) byTime(ctx context.Context, streams []*stream) error {
 
 // firstTime looks for the time of the first line that has one.
 func (x *analysis) firstTime(s *stream) time.Time {
-	p, ev := parse.New(x.parse), sentinel.Event{}
 	if !x.more(s) {
 		return time.Time{}
 	}
@@ -328,8 +349,8 @@ func (x *analysis) firstTime(s *stream) time.Time {
 		if !ok {
 			break
 		}
-		if p.Parse(tidy(line), s.in.mod, s.in.mod, &ev) && !ev.Time.IsZero() {
-			return ev.Time
+		if t := s.time(tidy(line)); !t.IsZero() {
+			return t
 		}
 		text = rest
 	}
@@ -339,27 +360,36 @@ func (x *analysis) firstTime(s *stream) time.Time {
 // tickEvery is how much event time passes between two ticks of the engine.
 const tickEvery = time.Minute
 
-// feed takes in the lines in hand, up to the first one after limit, if there is
-// one, and reports whether it came to that.
+// feed takes in the lines in hand before the first one that is after limit, if
+// there is a limit, and reports whether it came to such a line.
 func (x *analysis) feed(s *stream, limit time.Time) bool {
 	eng, src, mod, text := x.engine, s.src, s.in.mod, s.rest
-	bounded := !limit.IsZero()
+	limited := !limit.IsZero()
 	var lines, blank, unparsed uint64
 	reached := false
 	var last time.Time
-	for len(text) > 0 && !reached {
+	for len(text) > 0 {
 		i := strings.IndexByte(text, '\n')
-		line := text[:i]
-		text = text[i+1:]
+		line, next := text[:i], text[i+1:]
 		if i == 0 || line[i-1] == '\r' || line[0] == 0 || i > sentinel.MaxLine {
 			if line = tidy(line); line == "" {
 				blank++
+				text = next
 				continue
 			}
 		}
-		if x.when != nil && !x.within(line, mod) {
-			continue
+		if limited || x.bounded {
+			t := s.time(line)
+			if reached = limited && t.After(limit); reached {
+				last = t
+				break
+			}
+			if x.bounded && !x.within(t) {
+				text = next
+				continue
+			}
 		}
+		text = next
 		lines++
 		st := eng.Replay(src, line, mod)
 		if !st.Parsed {
@@ -373,7 +403,6 @@ func (x *analysis) feed(s *stream, limit time.Time) bool {
 			x.time()
 		}
 		last = st.Event.Time
-		reached = bounded && last.After(limit)
 	}
 	s.rest = text
 	s.file.Lines += lines
@@ -407,12 +436,8 @@ func (s *stream) reached(t time.Time) {
 
 // within reports whether a line's own time is between --since and --until.
 // Lines without a time are not.
-func (x *analysis) within(line string, mod time.Time) bool {
-	if !x.when.Parse(line, mod, mod, &x.whenEvent) || x.whenEvent.Time.IsZero() {
-		return false
-	}
-	t := x.whenEvent.Time
-	return !t.Before(x.since) && (x.until.IsZero() || t.Before(x.until))
+func (x *analysis) within(t time.Time) bool {
+	return !t.IsZero() && !t.Before(x.since) && (x.until.IsZero() || t.Before(x.until))
 }
 
 // every is feed for --every-line.
@@ -422,7 +447,7 @@ func (x *analysis) every(s *stream) error {
 		line, rest, _ := strings.Cut(text, "\n")
 		text = rest
 		line = tidy(line)
-		if x.when != nil && !x.within(line, s.in.mod) {
+		if x.bounded && !x.within(s.time(line)) {
 			continue
 		}
 		st := x.engine.Replay(s.src, line, s.in.mod)

@@ -26,6 +26,8 @@ type app struct {
 	// euid is who runs this; removeTable opens the firewall without an agent.
 	euid        int
 	removeTable func(context.Context) error
+	// defaultConfig is the configuration file if none is named.
+	defaultConfig string
 
 	// Global flags.
 	socket, configFile, format string
@@ -57,7 +59,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	} else {
 		_ = a.out.flush()
 	}
-	return a.fail(cmd, err)
+	code := a.fail(cmd, err)
+	_ = a.err.flush()
+	return code
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -79,7 +83,7 @@ the same engine and needs no agent.`,
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.socket, "socket", "", "the agent's `socket` (default: agent.socket of the configuration)")
-	f.StringVar(&a.configFile, "config", config.DefaultPath, "configuration `file`")
+	f.StringVar(&a.configFile, "config", a.defaultConfig, "configuration `file`")
 	f.StringVar(&a.format, "format", "table", "output: table, json or jsonl")
 	f.BoolVar(&a.noColour, "no-color", false, "no colours (also: NO_COLOR in the environment)")
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
@@ -153,8 +157,12 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	}
 	if cmd.HasSubCommands() {
 		e := usagef("%s has no command %s", cmd.CommandPath(), quote(args[0]))
-		if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-			return e.hint("did you mean %q?", cmd.CommandPath()+" "+s[0])
+		var names []string
+		for _, c := range cmd.Commands() {
+			names = append(names, c.Name())
+		}
+		if best := nearest(args[0], names, 1); len(best) > 0 {
+			return e.hint("did you mean %q?", cmd.CommandPath()+" "+best[0])
 		}
 		return e.hint("%s --help lists them", cmd.CommandPath())
 	}

@@ -28,6 +28,18 @@ type lineWriter struct {
 	buf    []byte
 	// cases are open ones by what they are about.
 	cases map[caseKey]string
+	// last and lastRisk spare looking up one case for each match of a line.
+	last     caseKey
+	lastRisk float64
+	order    []ranked
+}
+
+// ranked is a match and its result; one of them may be missing.
+type ranked struct {
+	match rule.Match
+	res   *detect.Result
+	own   bool // the match is the event's own, so that it has evidence
+	rank  int
 }
 
 // caseKey is what a case is about.
@@ -55,30 +67,14 @@ func (w *lineWriter) write(file string, number uint64, st *engine.Step) error {
 	for i := range st.Effects.Threats {
 		w.remember(&st.Effects.Threats[i])
 	}
-	risk, n := 0.0, 0
-	for i, mt := range st.Matches {
-		res := resultOf(st.Results, mt.Rule)
-		// A step of a sequence is a match of its rule once it counts there.
-		if mt.Step >= 0 && res == nil || i > 0 && seenRule(st.Matches[:i], mt.Rule) {
-			continue
-		}
-		if n++; n > 1 {
+	risk := 0.0
+	w.last = caseKey{}
+	for i, m := range w.rank(st) {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		b = w.appendMatch(b, st, mt, res)
-		risk = max(risk, w.risk(st, mt, res))
-	}
-	for i := range st.Results {
-		// Sequences of rules: what fired is a match though no condition of its
-		// own held.
-		if res := &st.Results[i]; !seenRule(st.Matches, res.Rule) {
-			if n++; n > 1 {
-				b = append(b, ',')
-			}
-			mt := rule.Match{Rule: res.Rule, Step: -1}
-			b = w.appendMatch(b, st, mt, res)
-			risk = max(risk, w.risk(st, mt, res))
-		}
+		b = w.appendMatch(b, st, m)
+		risk = max(risk, w.risk(st, m))
 	}
 	b = append(b, `],"risk":`...)
 	b = strconv.AppendFloat(b, risk, 'f', -1, 64)
@@ -88,6 +84,43 @@ func (w *lineWriter) write(file string, number uint64, st *engine.Step) error {
 	w.buf = b
 	_, err := w.w.Write(b)
 	return err
+}
+
+// rank returns the rules that match a line, one entry each: those that fired
+// first, then those that need no count, then the graver ones.
+func (w *lineWriter) rank(st *engine.Step) []ranked {
+	out := w.order[:0]
+	for i, mt := range st.Matches {
+		res := resultOf(st.Results, mt.Rule)
+		// A step of a sequence is a match of its rule once it counts there.
+		if mt.Step >= 0 && res == nil || seenRule(st.Matches[:i], mt.Rule) {
+			continue
+		}
+		out = append(out, ranked{match: mt, res: res, own: true})
+	}
+	for i := range st.Results {
+		// What a sequence of rules made fire is a match though no condition of
+		// its own held.
+		if res := &st.Results[i]; !seenRule(st.Matches, res.Rule) {
+			out = append(out, ranked{match: rule.Match{Rule: res.Rule, Step: -1}, res: res})
+		}
+	}
+	for i := range out {
+		m := &out[i]
+		r := w.engine.Set().Rule(int(m.match.Rule))
+		m.rank = int(r.Severity)
+		if r.Aggregation == nil && r.Sequence == nil {
+			m.rank += 10
+		}
+		if m.res != nil && m.res.Fired {
+			m.rank += 100
+		}
+		for j := i; j > 0 && out[j].rank > out[j-1].rank; j-- {
+			out[j], out[j-1] = out[j-1], out[j]
+		}
+	}
+	w.order = out
+	return out
 }
 
 func (w *lineWriter) flush() error { return w.w.Flush() }
@@ -127,7 +160,8 @@ func keyOf(scope netip.Prefix, key, group string) caseKey {
 }
 
 // risk is the score of the case that a match belongs to, 0 if there is none.
-func (w *lineWriter) risk(st *engine.Step, mt rule.Match, res *detect.Result) float64 {
+func (w *lineWriter) risk(st *engine.Step, m ranked) float64 {
+	mt, res := m.match, m.res
 	r := w.engine.Set().Rule(int(mt.Rule))
 	scope, key := sentinel.Entity(attackerOf(st, mt)), ""
 	if res != nil && (res.Fired || res.Silent) {
@@ -139,17 +173,17 @@ func (w *lineWriter) risk(st *engine.Step, mt rule.Match, res *detect.Result) fl
 	if scope.IsValid() && scope.Addr().Is6() && scope.Bits() > 64 {
 		scope = sentinel.Entity(scope.Addr())
 	}
-	k := keyOf(scope, key, r.Group)
-	id, ok := w.cases[k]
-	if !ok {
-		return 0
+	if k := keyOf(scope, key, r.Group); k != w.last {
+		w.last, w.lastRisk = k, 0
+		if id, ok := w.cases[k]; ok {
+			if t, open := w.engine.Decider().Case(id); open {
+				w.lastRisk = t.RiskScore
+			} else {
+				delete(w.cases, k)
+			}
+		}
 	}
-	t, ok := w.engine.Decider().Case(id)
-	if !ok {
-		delete(w.cases, k)
-		return 0
-	}
-	return t.RiskScore
+	return w.lastRisk
 }
 
 func attackerOf(st *engine.Step, mt rule.Match) netip.Addr {
@@ -159,7 +193,8 @@ func attackerOf(st *engine.Step, mt rule.Match) netip.Addr {
 	return sentinel.Normalize(st.Event.SrcIP)
 }
 
-func (w *lineWriter) appendMatch(b []byte, st *engine.Step, mt rule.Match, res *detect.Result) []byte {
+func (w *lineWriter) appendMatch(b []byte, st *engine.Step, m ranked) []byte {
+	mt, res := m.match, m.res
 	r := w.engine.Set().Rule(int(mt.Rule))
 	aggregated, count, fired := r.Aggregation != nil || r.Sequence != nil, 0, false
 	addr := attackerOf(st, mt)
@@ -173,7 +208,7 @@ func (w *lineWriter) appendMatch(b []byte, st *engine.Step, mt rule.Match, res *
 			}
 		}
 	}
-	if evidence == nil && seenRule(st.Matches, mt.Rule) {
+	if evidence == nil && m.own {
 		evidence = w.engine.Matcher().Evidence(st.Event, mt)
 	}
 	b = append(b, `{"rule_id":`...)

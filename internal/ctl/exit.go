@@ -82,7 +82,11 @@ func flagError(cmd *cobra.Command, err error) error {
 				if k := strings.Index(name, "--"); k >= 0 {
 					name = name[k:]
 				}
-				return usagef("%s: %s", name, rest[i+len(" flag: "):])
+				reason := rest[i+len(" flag: "):]
+				if strings.HasPrefix(reason, "strconv.") {
+					reason = rest[:j] + " is no number"
+				}
+				return usagef("%s: %s", name, reason)
 			}
 		}
 	}
@@ -103,7 +107,6 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 			a.err.printf("  %s\n", clean(line))
 		}
 	}
-	_ = a.err.flush()
 	return code
 }
 

@@ -27,25 +27,27 @@ const (
 
 // report is what "ai analyze" found, as it is written for programs.
 type report struct {
-	Files    []fileReport      `json:"files"`
-	Lines    uint64            `json:"lines"`
-	Parsed   uint64            `json:"parsed"`
-	Unparsed uint64            `json:"unparsed"`
-	Shapes   []shapeReport     `json:"unparsed_shapes"`
-	Threats  []sentinel.Threat `json:"threats"`
-	// Left out are threats beyond the most that are kept.
-	LeftOut   int                    `json:"threats_left_out,omitempty"`
-	Attackers []attackerReport       `json:"attackers"`
-	Blocks    []sentinel.BlockRecord `json:"would_block"`
-	Alarms    []alarmReport          `json:"alarms"`
-	Policy    string                 `json:"policy"`
-	Rules     int                    `json:"rules"`
-	Errors    []string               `json:"errors"`
-	Elapsed   float64                `json:"elapsed_seconds"`
-	CPU       float64                `json:"cpu_seconds"`
-	Speed     float64                `json:"lines_per_second"`
+	Files    []fileReport       `json:"files"`
+	Lines    uint64             `json:"lines"`
+	Parsed   uint64             `json:"parsed"`
+	Unparsed uint64             `json:"unparsed"`
+	Shapes   []shapeReport      `json:"unparsed_shapes"`
+	Threats  []*sentinel.Threat `json:"threats"`
+	// BySeverity counts the threats; LeftOut are those beyond the most that are
+	// kept, which it does not count.
+	BySeverity map[string]int         `json:"by_severity"`
+	LeftOut    int                    `json:"threats_left_out,omitempty"`
+	Attackers  []attackerReport       `json:"attackers"`
+	Blocks     []sentinel.BlockRecord `json:"would_block"`
+	Alarms     []alarmReport          `json:"alarms"`
+	Policy     string                 `json:"policy"`
+	Rules      int                    `json:"rules"`
+	Errors     []string               `json:"errors"`
+	Elapsed    float64                `json:"elapsed_seconds"`
+	CPU        float64                `json:"cpu_seconds"`
+	Speed      float64                `json:"lines_per_second"`
 
-	threats map[string]sentinel.Threat
+	threats map[string]*sentinel.Threat
 	blocks  map[string]sentinel.BlockRecord
 	left    map[string]struct{}
 	shapes  map[string]*shapeReport
@@ -90,7 +92,7 @@ type alarmReport struct {
 }
 
 func (r *report) init(cfg *config.Config) {
-	r.threats, r.blocks = map[string]sentinel.Threat{}, map[string]sentinel.BlockRecord{}
+	r.threats, r.blocks = map[string]*sentinel.Threat{}, map[string]sentinel.BlockRecord{}
 	r.left, r.shapes = map[string]struct{}{}, map[string]*shapeReport{}
 	if r.Policy = cfg.File(); r.Policy == "" {
 		r.Policy = "built-in defaults"
@@ -110,7 +112,7 @@ func (r *report) effects(fx decide.Effects) {
 			}
 			continue
 		}
-		r.threats[t.ID] = *t
+		r.threats[t.ID] = t
 	}
 	for i := range fx.Blocks {
 		if b := fx.Blocks[i].Record(); len(r.blocks) < maxThreats {
@@ -153,12 +155,16 @@ func (r *report) finish(x *analysis, streams []*stream, begin usage) {
 	r.Parsed = r.Lines - r.Unparsed
 	r.Rules = x.engine.Set().Len()
 	r.LeftOut = len(r.left)
-	r.Threats = slices.SortedFunc(maps.Values(r.threats), func(a, b sentinel.Threat) int {
+	r.Threats = slices.SortedFunc(maps.Values(r.threats), func(a, b *sentinel.Threat) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
 	r.Blocks = slices.SortedFunc(maps.Values(r.blocks), func(a, b sentinel.BlockRecord) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
+	r.BySeverity = map[string]int{}
+	for _, t := range r.Threats {
+		r.BySeverity[t.Severity.String()]++
+	}
 	r.attackers()
 	r.Shapes = slices.SortedFunc(func(yield func(shapeReport) bool) {
 		for _, s := range r.shapes {
@@ -194,11 +200,11 @@ func (r *report) attackers() {
 		blocked[r.Blocks[i].Prefix] = true
 	}
 	for i := range r.Threats {
-		t := &r.Threats[i]
-		name := attacker(t)
-		if name == "" {
-			continue
+		t := r.Threats[i]
+		if !t.Scope.IsValid() && !t.AttackerIP.IsValid() {
+			continue // about an account, not about somebody who can be named
 		}
+		name := attacker(t)
 		x := by[name]
 		if x == nil {
 			x = &attackerReport{Attacker: name}

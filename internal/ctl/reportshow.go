@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 )
 
@@ -73,17 +74,30 @@ func (x *analysis) showThreats() {
 		s.printf("  %s\n", s.paint(styleGood, "No threats were found."))
 		return
 	}
-	s.printf("  %s\n", s.paint(styleBold, plural(all, "threat")))
+	s.printf("  %s%s\n", s.paint(styleBold, plural(all, "threat")), x.bySeverity())
 	t := &table{head: []string{"Severity", "Risk", "Type", "Attacker", "First seen", "For", "Events", "Rule"}, flex: []int{7, 2, 3}}
 	t.numbers(5, 6)
 	for i := range x.limit(len(r.Threats)) {
-		h := &r.Threats[i]
+		h := r.Threats[i]
 		t.add(cell{h.Severity.String(), severityStyle(h.Severity)}, plain(fmt.Sprintf("%.2f", h.RiskScore)), plain(decide.TypeTitle(h.Type)),
 			plain(attacker(h)), plain(stampSeconds(h.CreatedAt)), plain(short(max(0, h.LastSeen.Sub(h.CreatedAt)))),
 			plain(thousands(h.EventCount)), plain(h.RuleID))
 	}
 	t.print(s)
 	x.andMore(all)
+}
+
+// bySeverity is for example ": 3 CRITICAL, 12 HIGH".
+func (x *analysis) bySeverity() string {
+	var parts []string
+	for sev := sentinel.Critical; ; sev-- {
+		if n := x.report.BySeverity[sev.String()]; n > 0 {
+			parts = append(parts, x.a.out.paint(severityNote(sev), thousands(n)+" "+sev.String()))
+		}
+		if sev == sentinel.Info {
+			return ": " + strings.Join(parts, ", ")
+		}
+	}
 }
 
 func (x *analysis) andMore(all int) {

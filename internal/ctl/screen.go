@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 )
 
@@ -40,6 +41,7 @@ func newApp(version string) *app {
 	return &app{
 		version: version, stdin: os.Stdin, out: newScreen(os.Stdout), err: newScreen(os.Stderr),
 		now: time.Now, euid: os.Geteuid(), removeTable: enforce.RemoveTable,
+		defaultConfig: config.DefaultPath,
 	}
 }
 

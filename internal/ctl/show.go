@@ -12,6 +12,7 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 )
 
 func newThreatShow(a *app) *cobra.Command {
@@ -120,7 +121,7 @@ func (a *app) explain(x *control.Explanation, t *control.ThreatResult) {
 			a.evidence(&e)
 		}
 	}
-	title(fmt.Sprintf("How sure: %.2f of 1", t.Score.Score))
+	title("How sure: " + scoreText(t.Score.Score) + " of 1")
 	a.score(&t.Score)
 	if x.Action != "" {
 		part("What was done", []string{x.Action})
@@ -193,7 +194,7 @@ func lastColumns(s string, n int) string {
 func (a *app) score(p *sentinel.ScoreParts) {
 	t := &table{head: []string{"Part", "Value", "Because"}, flex: []int{2, 0}, indent: "    "}
 	t.numbers(1)
-	num := func(f float64) string { return fmt.Sprintf("%.2f", f) }
+	num := scoreText
 	if len(p.Rules) == 0 {
 		t.add(plain("rules"), plain("-"), plain("none matched"))
 	} else {
@@ -232,6 +233,12 @@ func (a *app) score(p *sentinel.ScoreParts) {
 	}
 	t.add(cell{"score", styleBold}, cell{num(p.Score), styleBold}, cell{verdict, severityNote(sev)})
 	t.print(a.out)
+}
+
+// scoreText writes a value of 0 to 1 with two decimals, or three if it has them;
+// like the bands it is cut, not rounded.
+func scoreText(x float64) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.3f", decide.Quant(x)), "0")
 }
 
 // severityNote is a severity's style without its background.

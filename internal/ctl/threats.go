@@ -250,10 +250,10 @@ func nearest(text string, names []string, n int) []string {
 
 // distance is how many letters must be inserted, left out or changed to turn
 // one text into the other, or swapped with their neighbours. Texts of more than
-// 64 bytes are far from everything.
+// 64 bytes share nothing with others.
 func distance(s, t string) int {
 	if len(s) > 64 || len(t) > 64 {
-		return 64
+		return len(s) + len(t)
 	}
 	var rows [3][65]int
 	for j := range len(t) + 1 {

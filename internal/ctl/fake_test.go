@@ -1,0 +1,347 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/control"
+)
+
+// clock is the time at which all stories happen.
+var clock = time.Date(2026, 2, 9, 14, 25, 0, 0, time.UTC)
+
+// fake is an agent with fixed data that remembers what it was told.
+type fake struct {
+	mu     sync.Mutex
+	told   []string
+	blocks []sentinel.BlockRecord
+	// denied refuses everything that changes something.
+	denied, degraded bool
+}
+
+var _ control.Agent = (*fake)(nil)
+
+func newFake() *fake {
+	return &fake{blocks: []sentinel.BlockRecord{
+		{ID: "01B2", Prefix: netip.MustParsePrefix("203.0.113.42/32"), Reason: "SSH_BRUTE_001: 12 failures", Origin: sentinel.OriginRule, Score: 0.875, Created: clock.Add(-2 * time.Minute), Expires: clock.Add(58 * time.Minute)},
+		{ID: "01B1", Prefix: netip.MustParsePrefix("2001:db8:1:2::/64"), Reason: "bad \x1b[2J neighbour", Origin: sentinel.OriginCLI, Actor: "root (uid 0)", Score: 1, Created: clock.Add(-3 * time.Hour)},
+	}}
+}
+
+func (f *fake) tell(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, text)
+}
+
+func (f *fake) heard() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.told, "\n") + "\n"
+}
+
+func (f *fake) deny() error {
+	if f.denied {
+		return control.Errorf(control.CodeDenied, "only administrators may do that").WithHint("run this as root, or become a member of sentinel-admin")
+	}
+	return nil
+}
+
+func (f *fake) sources() []control.SourceStatus {
+	return []control.SourceStatus{
+		{ID: "/var/log/auth.log", Path: "/var/log/auth.log", Type: sentinel.TypeSSH, State: "active", LastEvent: clock.Add(-2 * time.Second), Lines: 40_001, Parsed: 40_000, Unparsed: 1},
+		{ID: "/var/log/nginx/access.log", Path: "/var/log/nginx/access.log", Type: sentinel.TypeNginx, State: "active", LastEvent: clock.Add(-300 * time.Millisecond), Lines: 102_846, Parsed: 102_846},
+		{ID: "/var/log/app.log", Path: "/var/log/app.log", Type: sentinel.TypeAuto, State: "active", LastEvent: clock.Add(-5 * time.Minute), Lines: 100, Parsed: 4, Unparsed: 96, Lag: 3 << 20},
+		{ID: "/var/log/secret.log", Type: sentinel.TypeAuto, State: "denied", Reason: "permission denied: add the user sentinel to the group adm"},
+	}
+}
+
+func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
+	st := &control.Status{
+		Version: "1.0.0", AgentID: "a1", Hostname: "web01", PID: 12847, Started: clock.Add(-86 * time.Hour),
+		Uptime: control.Seconds(3*24*time.Hour + 14*time.Hour + 22*time.Minute), CPUPercent: 1.2, Memory: 38 << 20,
+		Mode: "protect", Health: control.HealthOK, Reasons: []string{},
+		Firewall: control.FirewallStatus{Backend: "nftables", Healthy: true, Desired: 7, Actual: 7, Dropped: 18_204, Checked: clock},
+		Sources:  f.sources(), Last24h: control.Totals{Events: 142_847, Threats: 23, Blocked: 7, Critical: 1}, Blocks: 7,
+		Rules: control.RulesStatus{Loaded: 53}, State: []control.StateSize{}, Alarms: []control.Alarm{},
+		Generation: 1, ConfigFile: "/etc/sentinel/config.yml", ConfigTime: clock, Database: control.Database{Path: "/var/lib/sentinel/sentinel.db", Size: 1_300_000},
+	}
+	if f.degraded {
+		st.Health, st.Mode = control.HealthDegraded, "observe"
+		st.Reasons = []string{"the firewall refuses: operation not permitted", "/var/log/app.log: 96% of its lines are not understood"}
+		st.Firewall.Healthy, st.Firewall.Error, st.Firewall.Actual, st.Simulated = false, "netlink: operation not permitted", 0, 3
+		st.Rules.Skipped, st.Generation, st.ConfigError = 2, 4, "config.yml:3:5: response.max_blocks: 0 is not between 1 and 1000000"
+		st.Alarms = []control.Alarm{{Time: clock.Add(-10 * time.Minute), Kind: "breaker", Text: "more than 2000 new blocks a minute"}}
+	}
+	return st, nil
+}
+
+func (f *fake) Reload(context.Context, control.Peer) (*control.ReloadResult, error) {
+	if err := f.deny(); err != nil {
+		return nil, err
+	}
+	return &control.ReloadResult{Generation: 2, Rules: control.RulesStatus{Loaded: 54}, Changed: []string{"response.max_blocks", "agent.socket"}, Restart: []string{"agent.socket"}}, nil
+}
+
+func threatRows() []control.ThreatRow {
+	ip := netip.MustParseAddr
+	row := func(short, id string, back time.Duration, typ sentinel.SourceType, sev sentinel.Severity, kind, addr string, n int, action string) control.ThreatRow {
+		a := ip(addr)
+		return control.ThreatRow{ShortID: short, Threat: sentinel.Threat{
+			ID: id, CreatedAt: clock.Add(-back - 100*time.Second), LastSeen: clock.Add(-back), Source: "/var/log/" + string(typ) + ".log", SourceType: typ,
+			Severity: sev, Type: kind, AttackerIP: a, Scope: sentinel.Entity(a), EventCount: n, Status: sentinel.StatusOpen, Action: action,
+		}}
+	}
+	rows := []control.ThreatRow{
+		row("7Q2M", "01KH5VZX4N7Q2M", 2*time.Minute, sentinel.TypeSSH, sentinel.Critical, "brute_force", "203.0.113.42", 1412, "block"),
+		row("8XKD", "01KH5VZX4N8XKD", 5*time.Minute, sentinel.TypeNginx, sentinel.High, "sqli", "198.51.100.17", 9, "block"),
+		row("P0WC", "01KH5VZX4NP0WC", 40*time.Minute, sentinel.TypeSSH, sentinel.Medium, "brute_force", "2001:db8:9::7", 3, "alert"),
+		row("R3AB", "01KH5VZX4NR3AB", 30*time.Hour, sentinel.TypeNginx, sentinel.Low, "scanner", "203.0.113.55", 1, "none"),
+	}
+	rows[3].Status = sentinel.StatusFalsePositive
+	t := &rows[0].Threat
+	t.User, t.RuleID, t.Group = "root", "SSH_BRUTE_001", "auth"
+	t.Description = "Many failed logins from one address."
+	t.ActionReason = "blocked until 15:23 UTC because the score 0.87 is at least 0.60 and a rule matched"
+	t.RiskScore, t.Decision, t.MITRE = 0.875, 0.875, []string{"T1110.001"}
+	t.Samples = []string{"Feb  9 14:21:20 web01 sshd[77]: Failed password for root from 203.0.113.42 port 4711 ssh2", "Feb  9 14:23:00 web01 sshd[78]: Failed password for \x1b]0;pwned\x07\x1b[2J from 203.0.113.42 port 4712 ssh2"}
+	t.Score = sentinel.ScoreParts{
+		Rules: []sentinel.RulePart{
+			{ID: "SSH_BRUTE_001", Name: "SSH brute force", Severity: sentinel.High, Confidence: 1, Firings: 4, Count: 12, Threshold: 5, Window: 5 * time.Minute},
+			{ID: "SSH_PROBE", Name: "SSH probe", Severity: sentinel.Low, Confidence: 0.5, Firings: 1, Advisory: true},
+		},
+		R: 0.875, P: 0.2, Base: 0.85, WithReputation: 0.875, Limit: 1, Decision: 0.875, Score: 0.875, MayBlock: true,
+	}
+	return rows
+}
+
+func (f *fake) Threats(_ context.Context, _ control.Peer, p control.ThreatsParams) (*control.ThreatsResult, error) {
+	r := &control.ThreatsResult{Threats: []control.ThreatRow{}}
+	for _, row := range threatRows() {
+		switch {
+		case p.Severity != nil && row.Severity != *p.Severity, p.MinSeverity != nil && row.Severity < *p.MinSeverity,
+			!p.Since.IsZero() && row.LastSeen.Before(p.Since), p.Type != "" && row.Type != p.Type,
+			!p.IP.IsZero() && !p.IP.Contains(row.AttackerIP), p.Status != "" && row.Status != p.Status:
+			continue
+		}
+		r.Total++
+		if len(r.Threats) < p.Limit || p.Limit == 0 {
+			r.Threats = append(r.Threats, row)
+		}
+	}
+	return r, nil
+}
+
+func (f *fake) find(id string) (control.ThreatRow, error) {
+	var found []control.ThreatRow
+	for _, r := range threatRows() {
+		if strings.HasSuffix(r.ID, id) || strings.HasPrefix(r.ID, id) {
+			found = append(found, r)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return control.ThreatRow{}, control.Errorf(control.CodeNotFound, "there is no threat %q", id)
+	case 1:
+		return found[0], nil
+	}
+	e := control.Errorf(control.CodeAmbiguous, "%q is the id of several threats", id)
+	for _, r := range found {
+		e.Candidates = append(e.Candidates, r.ShortID)
+	}
+	return control.ThreatRow{}, e
+}
+
+func (f *fake) Threat(_ context.Context, _ control.Peer, p control.ThreatParams) (*control.ThreatResult, error) {
+	row, err := f.find(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &control.ThreatResult{ThreatRow: row, Blocks: f.blocks[:1], Actions: []sentinel.Action{{
+		ID: "01A", Created: clock.Add(-2 * time.Minute), Type: "block", Target: f.blocks[0].Prefix, Duration: time.Hour, Status: "active", Reason: "SSH_BRUTE_001",
+	}}}, nil
+}
+
+func (f *fake) Explain(_ context.Context, _ control.Peer, p control.ThreatParams) (*control.Explanation, error) {
+	row, err := f.find(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &control.Explanation{
+		ID: row.ID, ShortID: row.ShortID, Headline: row.Severity.String() + " SSH Brute Force from " + row.AttackerIP.String() + " on /var/log/auth.log",
+		What: []string{"1,412 failed logins in 1 min 40 s.", "Rule SSH_BRUTE_001 counted 12; it fires at 5 in 5 min.", `The account concerned is "root".`},
+		Evidence: []sentinel.Evidence{
+			{Field: "message", Text: "Failed password for root from 203.0.113.42 port 4711 ssh2", Start: 0, End: 15},
+			{Field: "user", View: "decoded", Text: "a\x1b[31mb\u202ec 世界", Start: 1, End: 7},
+		},
+		Score: []string{"Score 0.87 of 1 (CRITICAL)."}, Action: "Blocked until 2026-02-09 15:23 UTC, because the score 0.87 is at least 0.60 and a rule matched.",
+		Next: []string{"Is 203.0.113.42 one of yours?", "Did a login from it succeed? last -i | grep 203.0.113.42"},
+		Undo: []string{"sentinelctl unblock 203.0.113.42", "sentinelctl threats fp " + row.ShortID}, Attack: []string{"T1110.001"},
+	}, nil
+}
+
+func (f *fake) SetThreatStatus(_ context.Context, _ control.Peer, p control.ThreatStatusParams) (*control.ThreatResult, error) {
+	row, err := f.find(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	f.tell("status " + row.ID + " " + string(p.Status) + " " + p.Reason)
+	row.Status = p.Status
+	return &control.ThreatResult{ThreatRow: row}, nil
+}
+
+func (f *fake) Tail(ctx context.Context, _ control.Peer, p control.TailParams, send func(control.LogEvent) error) error {
+	sev := sentinel.High
+	for _, ev := range []control.LogEvent{
+		{Time: clock, Received: clock, Source: "/var/log/auth.log", SourceType: sentinel.TypeSSH, Parsed: true, Type: "auth_fail", IP: "203.0.113.42", User: "root\x1b[2J", Outcome: "failure", Method: "password", Rules: []string{"SSH_BRUTE_001"}, Fired: []string{"SSH_BRUTE_001"}, Severity: &sev, Missed: 3},
+		{Received: clock, Source: "/var/log/app.log", SourceType: sentinel.TypeAuto, Raw: "what \x07 is this"},
+	} {
+		if p.Unparsed && ev.Parsed {
+			continue
+		}
+		if err := send(ev); err != nil {
+			return err
+		}
+	}
+	return control.Errorf(control.CodeUnavailable, "the agent is stopping")
+}
+
+func (f *fake) Sources(context.Context, control.Peer) (*control.SourcesResult, error) {
+	return &control.SourcesResult{Sources: f.sources()}, nil
+}
+
+func (f *fake) Unparsed(context.Context, control.Peer, control.UnparsedParams) (*control.UnparsedResult, error) {
+	return &control.UnparsedResult{Lines: 142_947, Unparsed: 97, Shapes: []control.UnparsedShape{{Source: "/var/log/app.log", Shape: "# [worker-#] job # done in #ms", Sample: "x", Count: 96, Last: clock.Add(-5 * time.Minute)}}}, nil
+}
+
+func (f *fake) Block(_ context.Context, _ control.Peer, p control.BlockParams) (*control.BlockResult, error) {
+	if err := f.deny(); err != nil {
+		return nil, err
+	}
+	if p.IP.Addr().IsPrivate() && !p.Force {
+		return nil, control.Errorf(control.CodeRefused, "%s is on the whitelist: private network", p.IP).WithHint("--force blocks it nevertheless")
+	}
+	d := p.Duration.Duration()
+	if d == 0 {
+		d = time.Hour
+	}
+	b := sentinel.BlockRecord{ID: "01B9", Prefix: p.IP.Entity(), Reason: p.Reason, Origin: sentinel.OriginCLI, Created: clock, Expires: clock.Add(d)}
+	if p.Permanent {
+		b.Expires = time.Time{}
+	}
+	f.tell("block " + p.IP.String() + " " + p.Reason)
+	return &control.BlockResult{Block: b, New: true, Applied: true}, nil
+}
+
+func (f *fake) Unblock(_ context.Context, _ control.Peer, p control.UnblockParams) (*control.UnblockResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := &control.UnblockResult{Unblocked: []sentinel.BlockRecord{}}
+	var keep []sentinel.BlockRecord
+	for _, b := range f.blocks {
+		if p.IP.Overlaps(b.Prefix) {
+			r.Unblocked = append(r.Unblocked, b)
+		} else {
+			keep = append(keep, b)
+		}
+	}
+	f.blocks = keep
+	if len(r.Unblocked) == 0 {
+		return nil, control.Errorf(control.CodeNotFound, "%s is not blocked", p.IP).WithHint("sentinelctl blocklist shows what is")
+	}
+	return r, nil
+}
+
+func (f *fake) Blocks(_ context.Context, _ control.Peer, p control.BlocksParams) (*control.BlocksResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := &control.BlocksResult{Blocks: []sentinel.BlockRecord{}}
+	for _, b := range f.blocks {
+		if (p.Origin == "" || b.Origin == p.Origin) && (p.IP.IsZero() || p.IP.Overlaps(b.Prefix)) {
+			r.Blocks = append(r.Blocks, b)
+		}
+	}
+	r.Total = len(r.Blocks)
+	return r, nil
+}
+
+func (f *fake) Config(context.Context, control.Peer) (*control.ConfigResult, error) {
+	return &control.ConfigResult{File: "/etc/sentinel/config.yml", Generation: 1, Loaded: clock, YAML: "response:\n  max_blocks: 50000 # default\n"}, nil
+}
+
+func (f *fake) Allow(_ context.Context, _ control.Peer, p control.AllowParams) (*control.AllowResult, error) {
+	if err := f.deny(); err != nil {
+		return nil, err
+	}
+	f.tell("allow " + p.IP.String() + " " + p.Reason)
+	return &control.AllowResult{Changed: true, Unblocked: f.blocks[:1]}, nil
+}
+
+func (f *fake) Disallow(_ context.Context, _ control.Peer, p control.AllowParams) (*control.AllowResult, error) {
+	return nil, control.Errorf(control.CodeNotFound, "%s is not on the whitelist", p.IP)
+}
+
+func (f *fake) Allowed(context.Context, control.Peer) (*control.AllowListResult, error) {
+	return &control.AllowListResult{Entries: []control.AllowEntry{
+		{Prefix: control.Network{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, Kind: "default", Reason: "loopback"},
+		{Prefix: control.Network{Prefix: netip.MustParsePrefix("192.0.2.7/32")}, Kind: "user", Reason: "office", Actor: "root", Added: clock.Add(-72 * time.Hour), Removable: true},
+	}}, nil
+}
+
+func (f *fake) Rules(context.Context, control.Peer, control.RulesParams) (*control.RulesResult, error) {
+	return &control.RulesResult{Rules: []control.RuleRow{
+		{ID: "SSH_BRUTE_001", Name: "SSH brute force", Type: "brute_force", Severity: sentinel.High, Confidence: 1, Sources: []string{"ssh"}, Enabled: true, File: "ssh.yml", Line: 1, Matches: 1412, Fired: 4},
+		{ID: "MINE", Name: "My own", Type: "scanner", Severity: sentinel.Low, Confidence: 0.5, Sources: []string{"nginx"}, Custom: true, File: "/etc/sentinel/rules.d/mine.yml"},
+	}, Problems: []control.RuleProblem{{File: "/etc/sentinel/rules.d/bad.yml", Line: 3, Column: 1, RuleID: "BAD", Message: "severity: \"HIHG\" is none"}}}, nil
+}
+
+func (f *fake) Rule(_ context.Context, _ control.Peer, p control.RuleParams) (*control.RuleResult, error) {
+	all, _ := f.Rules(context.Background(), control.Peer{}, control.RulesParams{})
+	for _, r := range all.Rules {
+		if strings.EqualFold(r.ID, p.ID) {
+			return &control.RuleResult{RuleRow: r, Description: "Many failed logins from one address.", Tags: []string{"attack.t1110"}, MITRE: []string{"T1110"}, YAML: "id: " + r.ID + "\n"}, nil
+		}
+	}
+	if p.ID == "BROKEN" {
+		return nil, errors.New("a secret of the database")
+	}
+	return nil, control.Errorf(control.CodeNotFound, "there is no rule %q", p.ID)
+}
+
+// startAgent serves an agent on a socket until the test is over.
+func startAgent(t interface {
+	Fatal(...any)
+	Cleanup(func())
+}, agent control.Agent) string {
+	dir, err := os.MkdirTemp("", "ctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "s.sock")
+	s, err := control.Listen(agent, control.Options{Path: path, LookupGroup: func(string) (uint32, bool) { return 0, false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		_ = os.RemoveAll(dir)
+	})
+	return path
+}
+
+func TestMain(m *testing.M) {
+	time.Local = time.UTC
+	os.Exit(m.Run())
+}
