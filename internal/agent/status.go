@@ -181,7 +181,7 @@ func (a *Agent) sources() []control.SourceStatus {
 	for _, st := range c.Status() {
 		row := control.SourceStatus{
 			ID: st.Source, Path: st.Path, Type: st.Type, State: string(st.State), Reason: st.Error,
-			LastEvent: st.LastRead, Lag: st.Lag, Cut: uint64(st.Cut), Rotations: uint64(st.Rotations),
+			LastEvent: st.LastRead, Lag: st.Lag, Cut: uint64(st.Cut), Rotations: uint64(st.Rotations), Losses: uint64(st.Losses),
 		}
 		if v, ok := a.lines.Load(st.Source); ok {
 			n := v.(*lineCounts)

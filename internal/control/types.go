@@ -120,6 +120,9 @@ type SourceStatus struct {
 	// Cut counts lines longer than sentinel.MaxLine, Rotations changes of file.
 	Cut       uint64 `json:"cut,omitempty"`
 	Rotations uint64 `json:"rotations,omitempty"`
+	// Losses counts how often lines may have been lost: truncations, and files
+	// that were not found again after a restart.
+	Losses uint64 `json:"losses,omitempty"`
 }
 
 // Totals sums up a day.
