@@ -112,6 +112,8 @@ type leaf struct {
 	other    Field
 	file     string
 	line     int
+	// numbered are the numbers of the patterns in the set
+	numbered []int32
 	// set by prepare
 	set   map[string]struct{}
 	multi *automaton

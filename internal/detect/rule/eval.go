@@ -331,8 +331,9 @@ func (m *Matcher) one(l *leaf, s string, i int) bool {
 	if i -= len(l.texts); i < len(l.globs) {
 		return l.globs[i].match(s, l.cased)
 	}
-	p := l.patterns[i-len(l.globs)]
-	if !m.spend(len(s)) || !p.re.MatchString(s) {
+	i -= len(l.globs)
+	p := l.patterns[i]
+	if !m.spend(len(s)) || !m.dfas.matches(p, l.numbered[i], s) {
 		return false
 	}
 	if p.addrGroup == 0 {

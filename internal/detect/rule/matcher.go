@@ -32,6 +32,7 @@ type Matcher struct {
 	agents   *textCache
 	referers *textCache
 	verdicts *textCache
+	dfas     dfas
 }
 
 // NewMatcher returns a matcher for one goroutine.
@@ -40,6 +41,7 @@ func (s *Set) NewMatcher() *Matcher {
 	return &Matcher{
 		set: s, memo: make([]uint32, s.leaves+1), bits: make([]uint64, words), found: make([]uint64, words),
 		source: classUnknown, lastType: "?", agents: newTextCache(), referers: newTextCache(), verdicts: newTextCache(),
+		dfas: dfas{of: make([]*dfa, s.patterns)},
 	}
 }
 

@@ -22,6 +22,10 @@ type pattern struct {
 	src  string
 	re   *regexp.Regexp
 	tree *syntax.Regexp // simplified
+	// prog is the compiled program, classes its classes of characters, nil if
+	// they are too many for a table.
+	prog    *syntax.Prog
+	classes *runeClasses
 	// insts is the size of the compiled program.
 	insts int
 	// addrGroup and userGroup are the indices of capturing groups, 0 for none.
@@ -76,6 +80,7 @@ func newPattern(src string) (*pattern, error) {
 		}
 	}
 	p.upper = wantsUpper(p.tree)
+	p.prog, p.classes = prog, newRuneClasses(prog)
 	return p, nil
 }
 

@@ -106,6 +106,7 @@ func (c *compiler) share(l *leaf, memo bool) *leaf {
 	if s == nil {
 		own := *l
 		own.prepare()
+		own.numbered = c.number(own.patterns)
 		s = &shared{leaf: &own}
 		c.memos[key] = s
 	}
@@ -113,6 +114,21 @@ func (c *compiler) share(l *leaf, memo bool) *leaf {
 		s.uses++
 	}
 	return s.leaf
+}
+
+// number numbers patterns; equal ones have one number.
+func (c *compiler) number(list []*pattern) []int32 {
+	out := make([]int32, len(list))
+	for i, p := range list {
+		n, ok := c.numbers[p.src]
+		if !ok {
+			n = int32(len(c.numbers))
+			c.numbers[p.src] = n
+		}
+		out[i] = n
+	}
+	c.set.patterns = len(c.numbers)
+	return out
 }
 
 // place gives places in the memo to leaves that are dear and shared.

@@ -34,6 +34,8 @@ type Set struct {
 	byID   map[string]int
 	trees  []*tree
 	leaves int // memoised leaves
+	// patterns is the number of different patterns.
+	patterns int
 	plans  []*plan
 	planOf [numClassSets][sentinel.NumEventTypes]uint16
 	index  *index
@@ -108,7 +110,7 @@ func Compile(rules []*Rule) (*Set, []Problem) { return CompileWith(rules, Option
 
 // CompileWith is Compile with options.
 func CompileWith(rules []*Rule, o Options) (*Set, []Problem) {
-	c := &compiler{o: o, set: &Set{byID: map[string]int{}, treeOf: map[targetKey]*tree{}, budget: o.Budget, now: o.Now}}
+	c := &compiler{o: o, numbers: map[string]int32{}, set: &Set{byID: map[string]int{}, treeOf: map[targetKey]*tree{}, budget: o.Budget, now: o.Now}}
 	if c.set.budget <= 0 {
 		c.set.budget = DefaultBudget
 	}
@@ -132,6 +134,7 @@ type compiler struct {
 	problems []Problem
 	byKey    map[string]*tree
 	memos    map[string]*shared
+	numbers  map[string]int32 // of patterns, by text
 	files    map[string]*list
 }
 
