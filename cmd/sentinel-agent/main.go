@@ -94,6 +94,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 func serve(path string, cfg *config.Config, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before it could end us
+	defer signal.Stop(hup)
 	a, err := agent.New(ctx, agent.Options{
 		Config: cfg, Version: version, Logger: log,
 		Reload: func() (*config.Config, error) { return config.Load(path) },
@@ -101,9 +104,6 @@ func serve(path string, cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	go func() {
 		for {
 			select {

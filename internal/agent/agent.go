@@ -165,14 +165,17 @@ func (a *Agent) Run(ctx context.Context) error {
 	rest, stopRest := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRest()
 
-	var readers, others errgroup.Group
+	read, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	rules := a.set.set.Len()
+
+	var readers, loop, others errgroup.Group
 	fail := make(chan error, 4)
 	readers.Go(func() error {
 		defer close(batches)
-		return a.collect(ctx, batches)
+		return a.collect(read, batches)
 	})
-	engineDone := make(chan error, 1)
-	go func() { engineDone <- a.loop(batches) }()
+	loop.Go(func() error { return a.loop(batches) })
 	others.Go(func() error { return a.enforcer.Run(rest) })
 	others.Go(func() error {
 		err := a.server.Run(rest)
@@ -184,35 +187,22 @@ func (a *Agent) Run(ctx context.Context) error {
 	others.Go(func() error { a.watchHost(rest); return nil })
 
 	debug.FreeOSMemory() // compiling rules left more behind than the agent needs
-	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", a.set.set.Len()))
+	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
-		"rules", a.set.set.Len(), "pid", os.Getpid())
+		"rules", rules, "pid", os.Getpid())
 
 	var err error
-	stopped := ctx.Done()
 	select {
-	case <-stopped:
+	case <-ctx.Done():
 	case err = <-fail:
-	case err = <-engineDone:
-		engineDone <- nil
-		if err == nil {
-			err = errors.New("the engine ended by itself")
+	case <-a.gone:
+		if ctx.Err() == nil {
+			err = errors.New("reading logs has ended by itself")
 		}
 	}
 	a.notify("STOPPING=1")
-	a.mu.Lock()
-	if a.restart != nil {
-		a.restart()
-	}
-	a.mu.Unlock()
-	if err != nil { // ctx still runs: end the readers by draining them
-		go func() {
-			for range batches {
-			}
-		}()
-	} else {
-		err = errors.Join(readers.Wait(), <-engineDone)
-	}
+	stopReading()
+	err = errors.Join(err, readers.Wait(), loop.Wait())
 	stopRest()
 	err = errors.Join(err, others.Wait(), a.store.Close())
 	a.log.Info("agent stopped", "error", err)

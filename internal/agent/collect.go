@@ -13,7 +13,7 @@ import (
 
 // collect runs collectors until ctx ends: a new one after each reload, which
 // goes on where the one before stopped.
-func (a *Agent) collect(ctx context.Context, out chan<- sentinel.Batch) error {
+func (a *Agent) collect(ctx context.Context, out chan sentinel.Batch) error {
 	positions, err := a.store.Positions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading positions: %w", err)
@@ -45,8 +45,9 @@ func (a *Agent) collect(ctx context.Context, out chan<- sentinel.Batch) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		// Everything read has to be stored before positions say where to go on.
-		if err := a.do(ctx, func() { _ = a.flush() }); err != nil {
+		// Everything read has to be stored before positions say where to go on,
+		// also what still waits for the engine: it would be read twice.
+		if err := a.do(ctx, func() { a.drain(out); _ = a.flush() }); err != nil {
 			return nil
 		}
 		if positions, err = a.store.Positions(ctx); err != nil {
@@ -54,6 +55,19 @@ func (a *Agent) collect(ctx context.Context, out chan<- sentinel.Batch) error {
 		}
 	}
 	return nil
+}
+
+// drain takes in the batches that wait, after their sender has ended. Engine's
+// goroutine only.
+func (a *Agent) drain(in <-chan sentinel.Batch) {
+	for {
+		select {
+		case b := <-in:
+			a.batch(b)
+		default:
+			return
+		}
+	}
 }
 
 // sources are the configured ones, then what discovery finds besides.

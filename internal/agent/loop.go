@@ -34,6 +34,7 @@ func (a *Agent) loop(in <-chan sentinel.Batch) error {
 	defer close(a.gone)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
+	a.takeSnapshot()
 	for {
 		select {
 		case b, ok := <-in:
@@ -152,7 +153,7 @@ func (a *Agent) tick(now time.Time) {
 	if a.pending.urgent || now.Sub(a.flushed) >= flushEvery {
 		_ = a.flush()
 	}
-	a.takeSnapshot(now)
+	a.takeSnapshot()
 	if now.Sub(a.purged) >= purgeEvery {
 		a.purged = now
 		before := now.AddDate(0, 0, -a.config().Database.RetentionDays)
@@ -197,6 +198,7 @@ func (a *Agent) flush() error {
 	a.setDBError(err)
 	if p.takeEffect(a.desired, func() []netip.Prefix { return kernelAllow(a.engine.Decider().Allowlist()) }) {
 		a.enforcer.Wake()
+		a.takeSnapshot()
 	}
 	p.urgent = false
 	return err

@@ -34,14 +34,15 @@ func (c *lineCounts) add(n store.Count) {
 	c.unparsed.Add(uint64(n.Unparsed))
 }
 
-// snapshot is what status shows of the engine's memory, taken each second.
+// snapshot is what status shows of the engine's memory, taken each second and
+// with each change of blocks.
 type snapshot struct {
 	blocks, simulated int
 	state             []control.StateSize
 }
 
 // takeSnapshot is called in the engine's goroutine.
-func (a *Agent) takeSnapshot(time.Time) {
+func (a *Agent) takeSnapshot() {
 	a.snapshot.Store(&snapshot{
 		blocks: a.engine.Decider().Stats().Blocks, simulated: a.engine.Decider().Stats().Simulated, state: a.stateSizes(),
 	})
@@ -281,11 +282,13 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var changed []string
+	var generation int
 	err = a.do(ctx, func() {
 		a.mu.Lock()
 		changed = config.Changed(a.cfg, cfg)
 		a.cfg, a.set = cfg, set
 		a.gen++
+		generation = a.gen
 		a.loadedAt = time.Now()
 		restart := a.restart
 		a.mu.Unlock()
@@ -304,6 +307,6 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	set.report(a.log)
-	a.log.Info("configuration loaded", "generation", a.gen, "rules", set.set.Len(), "changed", changed)
+	a.log.Info("configuration loaded", "generation", generation, "rules", set.set.Len(), "changed", changed)
 	return changed, nil
 }

@@ -74,6 +74,12 @@ func (l *lab) cut(t *testing.T, from netip.Addr) {
 	until(t, from.String()+" is cut off", func() bool { return !l.reaches(from) })
 }
 
+// isCut reports whether the kernel drops an address, by its word and by a probe.
+func (l *lab) isCut(t *testing.T, from netip.Addr) bool {
+	t.Helper()
+	return slices.Contains(l.kernel(t), from.String()) && !l.reaches(from)
+}
+
 // tool runs a program in the victim's namespace and returns what it printed.
 func (l *lab) tool(t *testing.T, name string, args ...string) string {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,7 +97,7 @@ func TestFaultRotation(t *testing.T) {
 		written := writeAt(t, span(), func(elapsed time.Duration) io.Writer {
 			if elapsed > time.Duration(rotations+1)*every {
 				rotations++
-				copied := copyLog(t, path, fmt.Sprintf("%s.%d", path, rotations))
+				copyLog(t, path, fmt.Sprintf("%s.%d", path, rotations))
 				// The program that writes the log does not know and goes on.
 				for range 10 {
 					_, err := f.WriteString(request("192.0.2.99", "/in-the-gap") + "\n")
@@ -104,7 +105,6 @@ func TestFaultRotation(t *testing.T) {
 					gap++
 				}
 				must(t, os.Truncate(path, 0))
-				_ = copied
 			}
 			return f
 		})
@@ -122,8 +122,35 @@ func TestFaultRotation(t *testing.T) {
 	})
 }
 
+// Reloads while the engine is behind neither lose a line nor read one twice.
+func TestFaultReloadStorm(t *testing.T) {
+	l := newLab(t)
+	path := filepath.Join(tempDir(t), "access.log")
+	f := newLog(t, path).f
+	written := writeAt(t, span()/3, func(time.Duration) io.Writer { return f })
+	a := newAgent(t, l.victim, settings{logs: map[string]string{path: "nginx"}})
+	a.start(t)
+	t.Run("D07 reloads at full speed", func(t *testing.T) {
+		reloads := 0
+		a.expect(t, "all lines are read", func(s *control.Status) bool {
+			if s.Generation > reloads {
+				a.signal(syscall.SIGHUP)
+				reloads++
+			}
+			return linesOf(s, path) >= uint64(written)
+		})
+		if code := a.stop(t); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		if _, events := a.stored(t); events != int64(written) {
+			t.Errorf("%d events were counted, want %d", events, written)
+		}
+		t.Logf("%d lines, %d reloads", written, reloads)
+	})
+}
+
 // copyLog copies a log as logrotate's copytruncate does.
-func copyLog(t *testing.T, from, to string) int64 {
+func copyLog(t *testing.T, from, to string) {
 	t.Helper()
 	in, err := os.Open(from)
 	must(t, err)
@@ -131,7 +158,6 @@ func copyLog(t *testing.T, from, to string) int64 {
 	out, err := os.Create(to)
 	must(t, err)
 	defer out.Close()
-	n, err := io.Copy(out, in)
+	_, err = io.Copy(out, in)
 	must(t, err)
-	return n
 }

@@ -59,7 +59,7 @@ func TestFaultSSH(t *testing.T) {
 	t.Run("B03 a user name in the line of a closed connection", func(t *testing.T) {
 		from := attacker(3)
 		for range 30 {
-			if !l.reaches(from) {
+			if l.isCut(t, from) {
 				break
 			}
 			s.finish(t, from, start(t, l.world, s.ssh(t.Context(), from, "root "+forged, "-o", "BatchMode=yes", "-o", "PubkeyAuthentication=no")))

@@ -202,7 +202,7 @@ func (s *sshServer) guess(t *testing.T, from netip.Addr, user string) {
 // finish waits until a client has ended or its address is cut off.
 func (s *sshServer) finish(t *testing.T, from netip.Addr, client *proc) {
 	t.Helper()
-	until(t, "the client has ended", func() bool { return !client.running() || !s.lab.reaches(from) })
+	until(t, "the client has ended", func() bool { return !client.running() || s.lab.isCut(t, from) })
 	client.kill()
 }
 
@@ -211,7 +211,7 @@ func (s *sshServer) guessUntilCut(t *testing.T, from netip.Addr, user string) {
 	t.Helper()
 	const most = 30
 	for n := range most {
-		if !s.lab.reaches(from) {
+		if s.lab.isCut(t, from) {
 			t.Logf("cut off after %d guesses", n)
 			return
 		}

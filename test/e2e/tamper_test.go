@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/netnstest"
@@ -43,8 +44,10 @@ func TestFaultForeignChanges(t *testing.T) {
 			}
 			before := restored(a.status())
 			l.tool(t, "nft", strings.Fields(test.command)...)
+			began := time.Now()
 			a.expect(t, "there is an alarm", func(s *control.Status) bool { return restored(s) > before })
 			until(t, "the blocks are back", func() bool { return slices.Equal(l.kernel(t), want) })
+			t.Logf("restored within %v", time.Since(began).Round(time.Millisecond))
 			l.cut(t, evil[0])
 			l.open(t, good)
 		})
@@ -108,9 +111,10 @@ func TestFaultNoCapability(t *testing.T) {
 		}
 		log.write(t, failures(evil[0].String(), 10)...)
 		a.expect(t, "the attack is seen", func(s *control.Status) bool { return s.Last24h.Threats == 1 })
-		if !l.reaches(evil[0]) || l.kernel(t) != nil {
-			t.Error("something is blocked")
+		if k := l.kernel(t); k != nil {
+			t.Errorf("the kernel drops %v", k)
 		}
+		l.open(t, evil[0])
 		r := a.block(t, control.BlockParams{IP: network(t, evil[1].String())})
 		if r.Applied || !strings.Contains(r.Note, "operation not permitted") {
 			t.Errorf("%+v, want a note that it is not applied", r)
