@@ -28,7 +28,7 @@ const (
 	maxRun      = 64     // bytes of such a run
 	maxLiteral  = 12     // bytes of a text in the automaton: its rarest window
 	maxLiterals = 20_000 // texts of one condition
-	usual       = 0.3    // what more than this share of lines has is no help
+	usual       = 0.8    // what more than this share of lines has is no help
 )
 
 // require finds the rarest requirement of a condition; it reports false if
@@ -67,6 +67,7 @@ func requireLeaf(l *leaf) (requirement, bool) {
 		return requirement{}, false
 	}
 	var sets [][]string
+	w := weights{target: groupOf(l.field) == groupTarget}
 	switch l.op {
 	case opEquals, opContains, opStartsWith, opEndsWith:
 		for _, t := range l.texts {
@@ -75,7 +76,7 @@ func requireLeaf(l *leaf) (requirement, bool) {
 		for _, g := range l.globs {
 			best := ""
 			for _, piece := range g.pieces() {
-				if p := window(fold(piece)); best == "" || rarity(p) < rarity(best) {
+				if p := w.window(fold(piece)); best == "" || w.rarity(p) < w.rarity(best) {
 					best = p
 				}
 			}
@@ -83,7 +84,7 @@ func requireLeaf(l *leaf) (requirement, bool) {
 		}
 	case opPattern:
 		for _, p := range l.patterns {
-			sets = append(sets, analyze(p.tree).required())
+			sets = append(sets, w.analyze(p.tree).required())
 		}
 	default:
 		return requirement{}, false
@@ -91,7 +92,7 @@ func requireLeaf(l *leaf) (requirement, bool) {
 	if l.all {
 		best := sets[0]
 		for _, s := range sets[1:] {
-			if commonness(s) < commonness(best) {
+			if w.commonness(s) < w.commonness(best) {
 				best = s
 			}
 		}
@@ -103,22 +104,22 @@ func requireLeaf(l *leaf) (requirement, bool) {
 			return r, false
 		}
 		for _, t := range set {
-			t = window(t)
+			t = w.window(t)
 			r.literals = append(r.literals, literal{l.field, l.view, t})
-			r.p += rarity(t)
+			r.p += w.rarity(t)
 		}
 	}
 	return r, true
 }
 
 // window cuts a text down to its rarest maxLiteral bytes.
-func window(s string) string {
+func (w weights) window(s string) string {
 	best := s
 	if len(s) > maxLiteral {
 		best = s[:maxLiteral]
 		for i := 1; i+maxLiteral <= len(s); i++ {
-			if w := s[i : i+maxLiteral]; rarity(w) < rarity(best) {
-				best = w
+			if p := s[i : i+maxLiteral]; w.rarity(p) < w.rarity(best) {
+				best = p
 			}
 		}
 	}
@@ -126,30 +127,45 @@ func window(s string) string {
 }
 
 // commonness is how often one of the texts is met; 1 for an empty set or text.
-func commonness(set []string) float64 {
+func (w weights) commonness(set []string) float64 {
 	if len(set) == 0 {
 		return 1
 	}
 	p := 0.0
 	for _, s := range set {
-		p += rarity(s)
+		p += w.rarity(s)
 	}
 	return p
 }
 
 // rarity estimates the share of ordinary lines that have the folded text s.
-func rarity(s string) float64 {
+func (w weights) rarity(s string) float64 {
 	if s == "" {
 		return 1
 	}
 	p := 80.0 // places in a line
 	for i := range len(s) {
-		p *= byteShare[s[i]]
+		p *= w.byteShare(s[i])
 	}
-	if strings.Contains(commonText, s) {
+	if strings.Contains(commonText, s) && (!w.target || !strings.ContainsAny(s, " ();,'\"<>[]{}|")) {
 		p = max(p, 0.15)
 	}
 	return min(p, 1)
+}
+
+// weights say what is common in the text of a field.
+type weights struct {
+	// target: the field is part of a request's target, in which signs are rare
+	// that any user agent has.
+	target bool
+}
+
+// byteShare is about how often a byte stands at a place of the text.
+func (w weights) byteShare(c byte) float64 {
+	if w.target && strings.IndexByte(" ();,", c) >= 0 {
+		return 0.001
+	}
+	return byteShare[c]
 }
 
 // commonText is made of what harmless lines have, so that a text out of it is
@@ -209,31 +225,31 @@ func (f found) required() []string {
 }
 
 // analyze finds the required texts of a simplified pattern, folded.
-func analyze(re *syntax.Regexp) found {
+func (w weights) analyze(re *syntax.Regexp) found {
 	switch re.Op {
 	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
 		syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 		return found{exact: []string{""}}
 	case syntax.OpLiteral:
-		return concat(len(re.Rune), func(i int) found { return ofRune(re.Rune[i], re.Flags&syntax.FoldCase != 0) })
+		return w.concat(len(re.Rune), func(i int) found { return ofRune(re.Rune[i], re.Flags&syntax.FoldCase != 0) })
 	case syntax.OpCharClass:
 		return ofClass(re.Rune)
 	case syntax.OpCapture:
-		return analyze(re.Sub[0])
+		return w.analyze(re.Sub[0])
 	case syntax.OpPlus:
-		return found{req: analyze(re.Sub[0]).required()}
+		return found{req: w.analyze(re.Sub[0]).required()}
 	case syntax.OpRepeat:
 		if re.Min > 0 {
-			return found{req: analyze(re.Sub[0]).required()}
+			return found{req: w.analyze(re.Sub[0]).required()}
 		}
 	case syntax.OpQuest:
-		if f := analyze(re.Sub[0]); f.exact != nil && len(f.exact) < maxExact {
+		if f := w.analyze(re.Sub[0]); f.exact != nil && len(f.exact) < maxExact {
 			return found{exact: append(slices.Clone(f.exact), "")}
 		}
 	case syntax.OpConcat:
-		return concat(len(re.Sub), func(i int) found { return analyze(re.Sub[i]) })
+		return w.concat(len(re.Sub), func(i int) found { return w.analyze(re.Sub[i]) })
 	case syntax.OpAlternate:
-		return alternate(re.Sub)
+		return w.alternate(re.Sub)
 	}
 	return found{}
 }
@@ -269,12 +285,12 @@ func ofClass(ranges []rune) found {
 
 // concat joins the parts of a concatenation: runs of exact parts are multiplied
 // out while they stay few, and the rarest run or part is what is required.
-func concat(n int, part func(int) found) found {
+func (w weights) concat(n int, part func(int) found) found {
 	cur := []string{""}
 	var best []string
 	broken := false
 	offer := func(set []string) {
-		if set != nil && !slices.Contains(set, "") && (best == nil || commonness(windows(set)) < commonness(windows(best))) {
+		if set != nil && !slices.Contains(set, "") && (best == nil || w.commonness(w.windows(set)) < w.commonness(w.windows(best))) {
 			best = set
 		}
 	}
@@ -301,10 +317,10 @@ func concat(n int, part func(int) found) found {
 	return found{req: best}
 }
 
-func windows(set []string) []string {
+func (w weights) windows(set []string) []string {
 	out := make([]string, len(set))
 	for i, s := range set {
-		out[i] = window(s)
+		out[i] = w.window(s)
 	}
 	return out
 }
@@ -328,10 +344,10 @@ func product(a, b []string) []string {
 	return out
 }
 
-func alternate(subs []*syntax.Regexp) found {
+func (w weights) alternate(subs []*syntax.Regexp) found {
 	exact, req := []string{}, []string{}
 	for _, sub := range subs {
-		f := analyze(sub)
+		f := w.analyze(sub)
 		if exact != nil && f.exact != nil && len(exact)+len(f.exact) <= 4*maxExact {
 			exact = append(exact, f.exact...)
 		} else {
