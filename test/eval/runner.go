@@ -21,8 +21,11 @@ type Verdict struct {
 	// Hits is how many lines raised an alert of their own.
 	Hits int `json:"hits"`
 	// rules are those that matched (a single line) or fired, for the listing.
-	rules []string
+	rules []hit
 }
+
+// hit is a rule and the line that it matched.
+type hit struct{ rule, line string }
 
 // Alert is one address that was reported.
 type Alert struct {
@@ -65,7 +68,7 @@ func (r *runner) judge(c *Case) Verdict {
 				continue
 			}
 			v.Attack = true
-			v.rules = append(v.rules, ru.ID)
+			v.rules = append(v.rules, hit{ru.ID, line})
 			// The gravest rule names the type of a single line; one that only
 			// counts does so where no alert is raised.
 			w := float64(ru.Severity) + ru.Confidence

@@ -106,9 +106,8 @@ func (s *score) add(c *Case, v Verdict) {
 			t.falsely += min(v.Hits, n)
 		}
 		if v.Hits > 0 {
-			slices.Sort(v.rules)
-			for _, r := range slices.Compact(v.rules) {
-				s.falses[r] = append(s.falses[r], fmt.Sprintf("%s: %.220q", c.ID, c.lines()[0]))
+			for _, h := range v.rules {
+				s.falses[h.rule] = append(s.falses[h.rule], fmt.Sprintf("%s: %.300q", c.ID, h.line))
 			}
 		}
 	}
