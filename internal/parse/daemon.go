@@ -30,36 +30,13 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 		}
 	case "kernel":
 		kernel(text, ev)
-	case "scanlogd":
-		// "ADDR to ADDR ports ...".
-		if a, _, rest, ok := headAddr(text); ok && strings.HasPrefix(rest, " to ") {
-			ev.SrcIP, ev.Type = a, sentinel.EventNetConnect
-			ev.DstIP, _, _, _ = headAddr(rest[len(" to "):])
-		}
-	case "xinetd":
-		// "FAIL: SERVICE address from=ADDR", an access that is not allowed.
-		if rest, ok := strings.CutPrefix(text, "FAIL: "); ok {
-			ev.Type = sentinel.EventAuthProbe
-			if _, host, ok := strings.Cut(rest, " from="); ok {
-				ev.SrcIP, _ = parseAddr(host)
-			}
-		}
-	case "dovecot", "imap-login", "pop3-login", "submission-login", "managesieve-login":
-		dovecot(text, ev)
-	case "vsftpd", "ftpd":
-		vsftpd(text, ev)
-	case "proftpd":
-		proftpd(text, ev)
-	case "pure-ftpd":
-		pureFTPD(text, ev)
-	case "exim", "exim4":
-		exim(text, ev)
 	case "mysqld", "mariadbd", "mysqld_safe":
 		mysqld(text, ev)
-	case "named":
-		ev.SourceType = sentinel.TypeDNS
-	case "asterisk":
-		asterisk(text, ev)
+	case "audispd", "audisp-syslog":
+		program, pid := ev.Program, ev.PID
+		if !auditText(text, ev) {
+			ev.Program, ev.PID = program, pid
+		}
 	case "pvedaemon":
 		// "authentication failure; rhost=ADDR user=NAME msg=TEXT".
 		if rest, ok := strings.CutPrefix(text, "authentication failure; rhost="); ok {
@@ -69,8 +46,14 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 			ev.User, _, _ = strings.Cut(user, " ")
 		}
 	default:
-		if strings.HasPrefix(t.program, "postfix") && strings.HasSuffix(t.program, "/smtpd") {
-			postfix(text, ev)
+		if g := grammarFor(t.program); g != nil {
+			ev.SourceType = g.source
+			g.read(text, ev)
+			return
+		}
+		// Drupal logs under the name of the site.
+		if strings.HasPrefix(text, "http") && strings.Contains(text, "|user|") {
+			drupalGrammar.read(text, ev)
 		}
 	}
 }

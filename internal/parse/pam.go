@@ -12,6 +12,8 @@ func isPAM(text string) bool {
 	switch text[0] {
 	case 'p':
 		return strings.HasPrefix(text, "pam_")
+	case 'a':
+		return strings.HasPrefix(text, "authentication failure; logname=")
 	case '(':
 		return strings.HasPrefix(text, "(pam_")
 	case 'P':

@@ -82,6 +82,8 @@ const (
 	formatSyslog
 	formatNginxError
 	formatApacheError
+	formatAudit
+	formatRaw
 	numFormats
 )
 
@@ -96,6 +98,10 @@ func (p *Parser) try(f format, line string, now, ref time.Time, ev *sentinel.Eve
 		return p.nginxError(line, ev)
 	case formatApacheError:
 		return p.apacheError(line, now, ref, ev)
+	case formatAudit:
+		return !p.web && p.audit(line, ev)
+	case formatRaw:
+		return p.raw(line, now, ref, ev)
 	}
 	return false
 }

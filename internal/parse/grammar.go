@@ -1,0 +1,597 @@
+package parse
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+)
+
+// The messages of most programs are read by tables of templates. A template is
+// the message as the program writes it, with holes:
+//
+//	{addr} {sock} {apor} {peer}  the peer: an address; "ADDR", "ADDR:PORT" or
+//	                             "[ADDR]:PORT"; "ADDR:PORT" always; exim's
+//	                             "[ADDR]:PORT I=[OWN]:PORT Ci=N"
+//	{user} {any}                 text that a client may choose, of any length
+//	{srv}                        text of any length that no client can choose
+//	{name} {own} {port}          a host name or nothing; another address; a port
+//	{word} {method}              a run of anything but spaces; how a login was tried
+//	{item} {caps}                a run of anything but '|'; of capitals
+//	{int} {n} {pad}              a number; how often it happened; spaces
+//
+// and choices in angle brackets: ⟨yes|no|⟩. It matches a whole message.
+//
+// Free text is where a client can imitate the rest of a message. Between two
+// free texts stands a segment of fixed words and short tokens, and a message
+// can be read in several ways if a segment occurs more than once. The address
+// is taken only if all readings have it in the same place, or if all the free
+// text on one side of it is the server's own, which leaves one reading. Where
+// two templates of a program read a message in different ways there is no
+// address either. This holds for every template alike; a test gives each of
+// them hostile text.
+//
+// Compiled templates are immutable. Matching takes a time linear in the
+// message for each template and allocates nothing.
+
+// verb says what a message means.
+type verb uint8
+
+const (
+	nothing  verb = iota // known, and no event
+	fails                // a failed login
+	failsPAM             // the same, said by a back end
+	logsIn
+	probes     // a connection that ends before a login
+	rejects    // mail refused
+	probesMail // misuse of SMTP
+	deniesDNS
+	scansPorts
+	bans
+	deniesProxy
+	errsHTTP // a failed login in a web server's error log
+)
+
+// message is one row of a table.
+type message struct {
+	does verb
+	text string
+}
+
+type elemKind uint8
+
+const (
+	elemText elemKind = iota
+	elemAddr
+	elemSock
+	elemAddrPort
+	elemPeer
+	elemOwn
+	elemName
+	elemWord
+	elemItem
+	elemCaps
+	elemMethod
+	elemInt
+	elemPort
+	elemCount
+	elemPad
+)
+
+type elem struct {
+	kind elemKind
+	text string
+}
+
+// gap is the free text behind a segment.
+type gap uint8
+
+const (
+	gapClient gap = iota
+	gapUser
+	gapServer
+)
+
+type segment struct {
+	elems []elem
+	peer  bool
+}
+
+const (
+	maxSegments = 8
+	maxToken    = 256
+	// maxWhole is the longest message whose end is believed to be its end:
+	// what was cut at a client's text could pose as another message.
+	maxWhole = 900
+)
+
+type form struct {
+	does verb
+	segs []segment // one more than gaps
+	gaps []gap
+	at   int // the segment with the peer, -1 without
+	// early and late say that no client writes before or behind the peer.
+	early, late bool
+	source      string // the template, for tests
+}
+
+// grammar is the messages of one program.
+type grammar struct {
+	program string // for logs that do not name it
+	source  sentinel.SourceType
+	forms   []form
+	clean   func(string) string // takes what stands before a message
+}
+
+// newGrammar compiles a table. It panics on a template with a fault, which is
+// one of the program.
+func newGrammar(program string, source sentinel.SourceType, clean func(string) string, table []message) *grammar {
+	g := &grammar{program: program, source: source, clean: clean}
+	for _, m := range table {
+		for _, text := range expand(m.text) {
+			g.forms = append(g.forms, newForm(m.does, text))
+		}
+	}
+	return g
+}
+
+// expand writes out the choices.
+func expand(text string) []string {
+	open := strings.Index(text, "⟨")
+	if open < 0 {
+		return []string{text}
+	}
+	end := strings.Index(text, "⟩")
+	head, inner, tail := text[:open], text[open+len("⟨"):end], text[end+len("⟩"):]
+	var out []string
+	for _, choice := range strings.Split(inner, "|") {
+		// In a template with '|' as text it is written as ¦ within choices.
+		out = append(out, expand(head+strings.ReplaceAll(choice, "¦", "|")+tail)...)
+	}
+	return out
+}
+
+var holes = map[string]elemKind{
+	"addr": elemAddr, "sock": elemSock, "apor": elemAddrPort, "peer": elemPeer, "own": elemOwn, "name": elemName,
+	"word": elemWord, "item": elemItem, "caps": elemCaps, "method": elemMethod, "int": elemInt, "port": elemPort, "n": elemCount, "pad": elemPad,
+}
+
+func newForm(does verb, text string) form {
+	f := form{does: does, at: -1, source: text, segs: make([]segment, 1)}
+	for rest := text; rest != ""; {
+		seg := &f.segs[len(f.segs)-1]
+		open := strings.IndexByte(rest, '{')
+		if open != 0 {
+			if open < 0 {
+				open = len(rest)
+			}
+			seg.elems = append(seg.elems, elem{elemText, rest[:open]})
+			rest = rest[open:]
+			continue
+		}
+		end := strings.IndexByte(rest, '}')
+		name := rest[1:end]
+		rest = rest[end+1:]
+		switch name {
+		case "any", "user", "srv":
+			if len(f.segs) > 1 && len(seg.elems) == 0 {
+				panic(fmt.Sprintf("template %q has two free texts without words between them", text))
+			}
+			f.gaps = append(f.gaps, map[string]gap{"any": gapClient, "user": gapUser, "srv": gapServer}[name])
+			f.segs = append(f.segs, segment{})
+			continue
+		}
+		kind, ok := holes[name]
+		if !ok || len(seg.elems) == 0 && len(f.segs) > 1 {
+			panic(fmt.Sprintf("template %q: {%s} is unknown, or follows free text", text, name))
+		}
+		if kind >= elemAddr && kind <= elemPeer {
+			if f.at >= 0 {
+				panic(fmt.Sprintf("template %q has two peers", text))
+			}
+			f.at = len(f.segs) - 1
+			seg.peer = true
+		}
+		seg.elems = append(seg.elems, elem{kind, ""})
+	}
+	if len(f.segs) > maxSegments {
+		panic(fmt.Sprintf("template %q has too many parts", text))
+	}
+	f.early, f.late = true, true
+	for i, g := range f.gaps {
+		if g == gapServer {
+			continue
+		}
+		if i < f.at {
+			f.early = false
+		} else {
+			f.late = false
+		}
+	}
+	return f
+}
+
+// found is what the tokens of a segment hold.
+type found struct {
+	addr      netip.Addr
+	port      uint16
+	at        int // where the peer stands, -1 if not read
+	count     int
+	user      string // of an item
+	method    string
+	start, to int
+}
+
+// class reports whether c may stand in a token.
+func class(kind elemKind, c byte) bool {
+	switch kind {
+	case elemInt, elemPort, elemCount:
+		return c-'0' <= 9
+	case elemCaps:
+		return c-'A' <= 25 || c == '_' || c == '-'
+	case elemPad:
+		return c == ' '
+	case elemWord, elemMethod:
+		return c > ' '
+	case elemItem:
+		return c != '|'
+	}
+	return c-'0' <= 9 || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '.' || c == ':' || c == '-' || c == '_' || c == '%' ||
+		kind == elemSock && (c == '[' || c == ']')
+}
+
+// match reads a segment at i. last says that it must end with s.
+func (g *segment) match(s string, i int, last bool, f *found) bool {
+	f.start = i
+	for k := range g.elems {
+		e := &g.elems[k]
+		switch e.kind {
+		case elemText:
+			if !strings.HasPrefix(s[i:], e.text) {
+				return false
+			}
+			i += len(e.text)
+			continue
+		case elemPeer:
+			n := eximPeer(s[i:], f)
+			if n == 0 {
+				return false
+			}
+			f.at = i
+			i += n
+			continue
+		}
+		end := i
+		for end < len(s) && end < i+maxToken && class(e.kind, s[end]) {
+			end++
+		}
+		if k+1 < len(g.elems) && g.elems[k+1].kind == elemText {
+			next := g.elems[k+1].text
+			if class(e.kind, next[0]) {
+				// The word after it could be part of it: it ends at the first
+				// such word, or where the message must end.
+				if last && k+2 == len(g.elems) {
+					stop := len(s) - len(next)
+					if stop < i || stop > end {
+						return false
+					}
+					end = stop
+				} else {
+					n := strings.Index(s[i:min(end+len(next), len(s))], next)
+					if n < 0 {
+						return false
+					}
+					end = i + n
+				}
+			}
+		}
+		if end == i && e.kind != elemPad && e.kind != elemName && e.kind != elemItem {
+			return false
+		}
+		f.token(e.kind, s[i:end], i)
+		i = end
+	}
+	f.to = i
+	return !last || i == len(s)
+}
+
+// token keeps what a token says.
+func (f *found) token(kind elemKind, s string, at int) {
+	switch kind {
+	case elemAddr:
+		f.addr, _ = parseAddr(s)
+		f.at = at
+	case elemSock:
+		if len(s) > 4 && s[3] == ':' && (s[0] == 'T' || s[0] == 'U' || s[0] == 'W') {
+			s = s[4:] // "TCP:[ADDR]:PORT"
+		}
+		f.addr, f.port, _ = parseAddrPort(s)
+		f.at = at
+	case elemAddrPort:
+		f.addr, f.port, _ = parseAddrThenPort(s)
+		f.at = at
+	case elemPort:
+		f.port, _ = parsePort(s)
+	case elemMethod:
+		f.method = s
+	case elemCount:
+		f.count, _ = atoi(s)
+	case elemItem:
+		f.user = s
+	}
+}
+
+// eximPeer reads "[ADDR]", "[ADDR]:PORT" and exim's notes on its own end of the
+// connection. It returns the length, 0 if it is none.
+func eximPeer(s string, f *found) int {
+	addr, port, n := bracketed(s)
+	if n == 0 {
+		return 0
+	}
+	f.addr, _ = parseAddr(addr)
+	f.port = port
+	if rest, ok := strings.CutPrefix(s[n:], " I="); ok {
+		if _, _, m := bracketed(rest); m > 0 {
+			n += len(" I=") + m
+		}
+	}
+	if rest, ok := strings.CutPrefix(s[n:], " Ci="); ok {
+		if _, after, ok := leading(rest); ok {
+			n = len(s) - len(after)
+		}
+	}
+	return n
+}
+
+// bracketed reads "[ADDR]" or "[ADDR]:PORT" and returns its length.
+func bracketed(s string) (addr string, port uint16, n int) {
+	if s == "" || s[0] != '[' {
+		return "", 0, 0
+	}
+	i := 1
+	for i < len(s) && class(elemAddr, s[i]) {
+		i++
+	}
+	if i == 1 || i == len(s) || s[i] != ']' {
+		return "", 0, 0
+	}
+	addr = s[1:i]
+	i++
+	if i < len(s) && s[i] == ':' {
+		e := i + 1
+		for e < len(s) && s[e]-'0' <= 9 {
+			e++
+		}
+		if p, ok := parsePort(s[i+1 : e]); ok {
+			return addr, p, e
+		}
+	}
+	return addr, 0, i
+}
+
+// first finds the segment at or after i, ending at most at end.
+func (g *segment) first(s string, i, end int, f *found) bool {
+	key := g.elems[0].text // what follows free text is text
+	for i <= end {
+		n := strings.Index(s[i:end], key)
+		if n < 0 {
+			return false
+		}
+		i += n
+		*f = found{at: -1}
+		if g.match(s[:end], i, false, f) {
+			return true
+		}
+		i++
+	}
+	return false
+}
+
+// lastly finds the last occurrence of the segment that begins at or after i and
+// ends at most at end; at the end if whole.
+func (g *segment) lastly(s string, i, end int, whole bool, f *found) bool {
+	key := g.elems[0].text
+	for at := end; at >= i; {
+		n := strings.LastIndex(s[i:at], key)
+		if n < 0 {
+			return false
+		}
+		*f = found{at: -1}
+		if g.match(s[:end], i+n, whole, f) {
+			return true
+		}
+		at = i + n + len(key) - 1
+	}
+	return false
+}
+
+// reading is how one template reads a message.
+type reading struct {
+	found
+	doubt bool
+	user  string
+	how   string
+}
+
+// read matches a whole message.
+func (f *form) read(s string, r *reading) bool {
+	head := &f.segs[0]
+	// Most templates fail at their first word.
+	if len(head.elems) > 0 && head.elems[0].kind == elemText && !strings.HasPrefix(s, head.elems[0].text) {
+		return false
+	}
+	var low, high [maxSegments]found
+	n := len(f.segs) - 1
+	low[0] = found{at: -1}
+	if !head.match(s, 0, n == 0, &low[0]) {
+		return false
+	}
+	r.at, r.user, r.how, r.doubt = -1, low[0].user, low[0].method, false
+	if n == 0 {
+		r.found = low[0]
+		return true
+	}
+	high[0] = low[0]
+	tail := &f.segs[n]
+	end, only := len(s), true
+	if len(tail.elems) > 0 {
+		if !tail.lastly(s, low[0].to, len(s), true, &high[n]) {
+			return false
+		}
+		end = high[n].start
+	}
+	i := low[0].to
+	for k := 1; k < n; k++ {
+		if !f.segs[k].first(s, i, end, &low[k]) {
+			return false
+		}
+		i = low[k].to
+	}
+	to := end
+	for k := n - 1; k > 0; k-- {
+		if !f.segs[k].lastly(s, low[k].start, to, false, &high[k]) {
+			return false
+		}
+		to = high[k].start
+	}
+	low[n] = high[n]
+	switch {
+	case f.at < 0:
+		r.found = found{at: -1}
+	case f.at == n:
+		r.found = high[n]
+		only = f.onlyTail(s, high[n].start, low[n-1].to)
+	case f.early:
+		r.found = low[f.at]
+	case f.late:
+		r.found = high[f.at]
+	default:
+		r.found = high[f.at]
+		only = low[f.at].at == high[f.at].at
+	}
+	if f.at > 0 && !f.early && len(s) > maxWhole {
+		only = false
+	}
+	r.doubt = !only
+	r.count = 0
+	for k := range f.segs {
+		if low[k].count > 0 && low[k].at == high[k].at && low[k].start == high[k].start {
+			r.count = low[k].count
+		}
+		if low[k].method != "" && low[k].start == high[k].start {
+			r.how = low[k].method
+		}
+		if low[k].user != "" {
+			r.user = high[k].user
+		}
+	}
+	for k, g := range f.gaps {
+		if g == gapUser {
+			stop := len(s)
+			if k+1 < n || len(tail.elems) > 0 {
+				stop = high[k+1].start
+			}
+			if low[k].to <= stop {
+				r.user = s[low[k].to:stop]
+			}
+		}
+	}
+	return true
+}
+
+// onlyTail reports whether the last segment can begin nowhere before start.
+func (f *form) onlyTail(s string, start, from int) bool {
+	tail := &f.segs[len(f.segs)-1]
+	key := tail.elems[0].text
+	var other found
+	for at := start + len(key) - 1; at > from; {
+		n := strings.LastIndex(s[from:at], key)
+		if n < 0 {
+			return true
+		}
+		if tail.match(s, from+n, true, &other) {
+			return false
+		}
+		at = from + n + len(key) - 1
+	}
+	return true
+}
+
+// read fills ev from a message. It reports whether a template matched.
+func (g *grammar) read(s string, ev *sentinel.Event) bool {
+	if g.clean != nil {
+		s = g.clean(s)
+	}
+	trimmed := s
+	if s != "" && s[len(s)-1] == ' ' {
+		trimmed = strings.TrimRight(s, " ")
+	}
+	var best, r reading
+	hit := -1
+	for i := range g.forms {
+		f := &g.forms[i]
+		text := s
+		if len(f.segs[len(f.segs)-1].elems) > 0 {
+			text = trimmed // some add a space at the end
+		}
+		if !f.read(text, &r) {
+			continue
+		}
+		if hit < 0 {
+			best, hit = r, i
+			continue
+		}
+		// Another reading, with the peer elsewhere or nobody knows where.
+		if r.at >= 0 && best.at >= 0 && (r.doubt || r.at != best.at || r.addr != best.addr) {
+			best.doubt = true
+		}
+	}
+	if hit < 0 {
+		return false
+	}
+	if best.doubt {
+		best.addr, best.port = netip.Addr{}, 0
+	}
+	g.forms[hit].does.say(ev)
+	if ev.Type == sentinel.EventOther {
+		return true
+	}
+	ev.User, ev.Method = best.user, best.how
+	ev.SrcIP = best.addr
+	if best.addr.IsValid() {
+		ev.SrcPort = best.port
+	}
+	if best.count > 1 && best.count <= maxRepeat {
+		ev.Repeat = best.count
+	}
+	return true
+}
+
+// say sets the type of an event.
+func (v verb) say(ev *sentinel.Event) {
+	switch v {
+	case fails:
+		failed(ev, sentinel.AuthStepFailed)
+	case failsPAM:
+		failed(ev, sentinel.AuthStepPAM)
+	case logsIn:
+		ev.Type, ev.Outcome = sentinel.EventAuthOK, "success"
+	case probes:
+		ev.Type = sentinel.EventAuthProbe
+	case rejects:
+		ev.Type = sentinel.EventMailReject
+	case probesMail:
+		ev.Type = sentinel.EventMailProbe
+	case deniesDNS:
+		ev.Type = sentinel.EventDNSDenied
+	case scansPorts:
+		ev.Type = sentinel.EventPortScan
+	case bans:
+		ev.Type = sentinel.EventBan
+	case deniesProxy:
+		ev.Type = sentinel.EventProxyDenied
+	case errsHTTP:
+		ev.Type, ev.Outcome = sentinel.EventHTTPError, "failure"
+	}
+}
