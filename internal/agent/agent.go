@@ -117,13 +117,6 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	a.admins = newAdmins(opt.Utmp)
 	cfg := opt.Config
 
-	set, err := loadRules(cfg)
-	if err != nil {
-		return nil, err
-	}
-	a.set = set
-	set.report(a.log)
-
 	st, err := store.Open(ctx, cfg.Database.Path, store.Options{Ballast: ballast})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -131,6 +124,9 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	a.store = st
 	if r := st.Report(); r.Damaged {
 		a.alarm("database", fmt.Sprintf("the database was damaged (%s); it was kept as %s and what could be read was carried over: %v", r.Problem, r.Aside, r.Salvaged))
+	}
+	if a.set, err = a.buildRules(ctx, cfg); err != nil {
+		return nil, errors.Join(err, st.Close())
 	}
 	if err := a.identify(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())

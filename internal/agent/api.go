@@ -181,6 +181,7 @@ func (p *api) SetThreatStatus(ctx context.Context, peer control.Peer, q control.
 			row.Status, row.ResolvedBy, row.ResolvedAt = s.Status, s.By, s.At
 		}
 	}
+	go p.agent().reviseRules(context.WithoutCancel(ctx))
 	return p.whole(ctx, row)
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,10 +13,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/internal/store"
 	"github.com/sentinel-ai/sentinel-ai/rules"
 )
 
@@ -29,34 +33,47 @@ type ruleSet struct {
 	fired    []atomic.Uint64
 }
 
-// loadRules compiles the built-in rules and those of the custom directory. A
-// faulty rule is left out and named; an error means that there is no engine to
-// be had at all.
-func loadRules(cfg *config.Config) (*ruleSet, error) {
+// loadRules compiles the built-in rules and those of the custom directory, with
+// the exceptions beside them. verdicts are what people said about earlier
+// threats. A faulty rule is left out and named; an error means that there is no
+// engine to be had at all.
+func loadRules(cfg *config.Config, verdicts map[string]store.Verdicts) (*ruleSet, error) {
 	rs := &ruleSet{}
 	var all []*rule.Rule
-	if cfg.Detection.Rules.Enabled {
+	dirs := cfg.Detection.Rules
+	if dirs.Enabled {
 		builtin, problems := rules.Load()
 		rs.problems = append(rs.problems, problems...)
-		custom, problems := readRules(cfg.Detection.Rules.CustomDir)
+		custom, problems := readDir(dirs.CustomDir, rule.ParseFile)
 		rs.problems = append(rs.problems, problems...)
+		for _, r := range custom {
+			r.Custom = true
+		}
 		all = append(builtin, custom...)
 	}
 	known := make(map[string]bool, len(all))
 	all = slices.DeleteFunc(all, func(r *rule.Rule) bool {
 		known[r.ID] = true
-		off := !r.Enabled || slices.Contains(cfg.Detection.Rules.Disabled, r.ID)
+		off := !r.Enabled || slices.Contains(dirs.Disabled, r.ID)
 		if off {
 			rs.disabled = append(rs.disabled, r)
 		}
 		return off
 	})
-	for _, id := range cfg.Detection.Rules.Disabled {
+	for _, id := range dirs.Disabled {
 		if !known[id] {
 			rs.problems = append(rs.problems, rule.Problem{File: cfg.File(), RuleID: id, Message: "detection.rules.disabled names a rule that does not exist", Warning: true})
 		}
 	}
-	set, problems := rule.Compile(all)
+	for _, r := range all {
+		r.Confidence *= verdicts[r.ID].Trust()
+	}
+	exceptions, problems := readDir(dirs.ExceptionsDir, rule.ParseExceptions)
+	rs.problems = append(rs.problems, problems...)
+	set, problems := rule.CompileWith(all, rule.Options{
+		Exceptions: exceptions, Now: time.Now(),
+		ReadFile: func(name string) ([]byte, error) { return readList(dirs.ListsDir, name) },
+	})
 	rs.problems = append(rs.problems, problems...)
 	if set == nil {
 		return nil, fmt.Errorf("compiling the rules: %w", errors.Join(asErrors(problems)...))
@@ -66,10 +83,55 @@ func loadRules(cfg *config.Config) (*ruleSet, error) {
 	return rs, nil
 }
 
-// readRules reads the *.yml files of a directory, which need not exist. Files
-// that others than root and this process's user can write are refused, since
-// whoever writes rules decides what is blocked.
-func readRules(dir string) (all []*rule.Rule, problems []rule.Problem) {
+// buildRules reads rules as loadRules does, with what people said in the past,
+// and logs the faults.
+func (a *Agent) buildRules(ctx context.Context, cfg *config.Config) (*ruleSet, error) {
+	verdicts, err := a.store.Verdicts(ctx)
+	if err != nil {
+		a.log.Warn("rules are trusted as they are written", "error", err)
+	}
+	rs, err := loadRules(cfg, verdicts)
+	if err != nil {
+		return nil, err
+	}
+	rs.report(a.log)
+	return rs, nil
+}
+
+// reviseRules compiles the rules again after people have judged a threat, so
+// that rules which were wrong weigh less from now on.
+func (a *Agent) reviseRules(ctx context.Context) {
+	rs, err := a.buildRules(ctx, a.config())
+	if err != nil {
+		a.log.Error("rules stay as they are", "error", err)
+		return
+	}
+	err = a.do(ctx, func() {
+		a.mu.Lock()
+		a.set = rs
+		a.mu.Unlock()
+		a.engine.Swap(rs.set, detect.DefaultConfig())
+	})
+	if err != nil {
+		a.log.Debug("rules stay as they are", "error", err)
+	}
+}
+
+// maxList is the largest list that a rule may name, in bytes.
+const maxList = 16 << 20
+
+// readList reads a list by its bare name.
+func readList(dir, name string) ([]byte, error) {
+	if name == "" || name != filepath.Base(name) || name[0] == '.' {
+		return nil, fmt.Errorf("%q is not the name of a file in %s", name, dir)
+	}
+	return readTrusted(filepath.Join(dir, name), maxList)
+}
+
+// readDir reads the *.yml files of a directory, which need not exist. Files that
+// others than root and this process's user can write are refused, since whoever
+// writes rules decides what is blocked.
+func readDir[T any](dir string, parse func(string, []byte) ([]T, []rule.Problem)) (all []T, problems []rule.Problem) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -87,11 +149,8 @@ func readRules(dir string) (all []*rule.Rule, problems []rule.Problem) {
 			problems = append(problems, rule.Problem{File: path, Message: err.Error()})
 			continue
 		}
-		rs, ps := rule.ParseFile(path, data)
-		for _, r := range rs {
-			r.Custom = true
-		}
-		all, problems = append(all, rs...), append(problems, ps...)
+		got, ps := parse(path, data)
+		all, problems = append(all, got...), append(problems, ps...)
 	}
 	return all, problems
 }
@@ -184,7 +243,7 @@ type indexedRule struct {
 // Check reads the rules as the agent would and returns an error that names
 // every fault, or nil.
 func Check(cfg *config.Config, log *slog.Logger) error {
-	rs, err := loadRules(cfg)
+	rs, err := loadRules(cfg, nil)
 	if err != nil {
 		return err
 	}

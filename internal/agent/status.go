@@ -277,7 +277,7 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := loadRules(cfg)
+	set, err := a.buildRules(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -306,7 +306,6 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	set.report(a.log)
 	a.log.Info("configuration loaded", "generation", generation, "rules", set.set.Len(), "changed", changed)
 	return changed, nil
 }

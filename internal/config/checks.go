@@ -43,6 +43,9 @@ func globPath(v string) error {
 	if err := absolutePath(v); err != nil {
 		return err
 	}
+	if c := path.Clean(v); c != v {
+		return fmt.Errorf("%s has a path that can be written shorter: write %s", quote(v), quote(c))
+	}
 	if _, err := filepath.Match(v, ""); err != nil {
 		return fmt.Errorf("%s is not a pattern: a [ has no ], or a \\ stands at the end", quote(v))
 	}

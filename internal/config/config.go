@@ -90,6 +90,9 @@ type Rules struct {
 	Enabled bool
 	// CustomDir is an absolute path; it need not exist.
 	CustomDir string
+	// ExceptionsDir holds exceptions for many rules, ListsDir the lists that
+	// rules name by in_file. They are absolute paths and need not exist.
+	ExceptionsDir, ListsDir string
 	// Disabled has the ids of rules that are left out.
 	Disabled []string
 }
@@ -178,7 +181,9 @@ func Default() *Config {
 		Logs: Logs{Discovery: true},
 		Detection: Detection{Rules: Rules{
 			Enabled:   true,
-			CustomDir: "/etc/sentinel/rules.d",
+			CustomDir:     "/etc/sentinel/rules.d",
+			ExceptionsDir: "/etc/sentinel/exceptions.d",
+			ListsDir:      "/etc/sentinel/lists",
 		}},
 		Response: Response{
 			Mode:                  ModeProtect,

@@ -84,7 +84,7 @@ logs:
       timezone: Europe/Berlin
     - {path: /var/log/syslog, type: system, timezone: utc, trusted_proxies: []}
 detection:
-  rules: {enabled: false, custom_rules_dir: /srv/rules, disabled: [ssh_brute_force, web_sqli]}
+  rules: {enabled: false, custom_rules_dir: /srv/rules, exceptions_dir: /srv/exceptions, lists_dir: /srv/lists, disabled: [ssh_brute_force, web_sqli]}
 response:
   mode: observe
   auto_block: false
@@ -111,7 +111,7 @@ performance: {batch_size: 1}
 			{"/srv/*/access.log", sentinel.TypeNginx, []netip.Prefix{p("192.0.2.1/32"), p("2001:db8::/32"), p("198.51.100.0/24")}, true, "Europe/Berlin", berlin},
 			{"/var/log/syslog", sentinel.TypeSyslog, nil, false, "UTC", time.UTC},
 		}},
-		Detection: Detection{Rules{false, "/srv/rules", []string{"ssh_brute_force", "web_sqli"}}},
+		Detection: Detection{Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}}},
 		Response: Response{ModeObserve, false, 1, BlockDuration{90 * time.Second, 90 * time.Minute}, 7, 8, MaxPrefix{16, 64},
 			[]netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, Firewall{BackendDryRun}},
 		Database:    Database{"/srv/s.db", 1},

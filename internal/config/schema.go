@@ -26,6 +26,8 @@ func schema(c *Config) section {
 			{"rules", section{
 				{"enabled", &boolean{&c.Detection.Rules.Enabled}},
 				{"custom_rules_dir", &text{p: &c.Detection.Rules.CustomDir, check: absolutePath}},
+				{"exceptions_dir", &text{p: &c.Detection.Rules.ExceptionsDir, check: absolutePath}},
+				{"lists_dir", &text{p: &c.Detection.Rules.ListsDir, check: absolutePath}},
 				{"disabled", &texts{p: &c.Detection.Rules.Disabled, check: ruleID, what: "the id of a rule"}},
 			}},
 		}},
