@@ -180,7 +180,7 @@ func Default() *Config {
 		},
 		Logs: Logs{Discovery: true},
 		Detection: Detection{Rules: Rules{
-			Enabled:   true,
+			Enabled:       true,
 			CustomDir:     "/etc/sentinel/rules.d",
 			ExceptionsDir: "/etc/sentinel/exceptions.d",
 			ListsDir:      "/etc/sentinel/lists",
