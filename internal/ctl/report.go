@@ -106,13 +106,15 @@ const maxAlarms = 1000
 func (r *report) effects(fx decide.Effects) {
 	for i := range fx.Threats {
 		t := &fx.Threats[i]
-		if _, known := r.threats[t.ID]; !known && len(r.threats) >= maxThreats {
-			if len(r.left) < maxThreats {
-				r.left[t.ID] = struct{}{}
-			}
-			continue
+		// Copies, since a pointer would keep all of fx.Threats.
+		if old := r.threats[t.ID]; old != nil {
+			*old = *t
+		} else if len(r.threats) < maxThreats {
+			t := *t
+			r.threats[t.ID] = &t
+		} else if len(r.left) < maxThreats {
+			r.left[t.ID] = struct{}{}
 		}
-		r.threats[t.ID] = t
 	}
 	for i := range fx.Blocks {
 		if b := fx.Blocks[i].Record(); len(r.blocks) < maxThreats {

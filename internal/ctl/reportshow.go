@@ -118,7 +118,7 @@ func (x *analysis) showBlocks() {
 	}
 	switch {
 	case !x.f.policy && len(r.Blocks) > 0:
-		s.printf("; --policy shows when, how long and why")
+		s.printf("; --policy shows them")
 	default:
 		s.printf("; policy: %s", clean(r.Policy))
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -117,8 +118,8 @@ func (a *app) explain(x *control.Explanation, t *control.ThreatResult) {
 	part("What happened", x.What)
 	if len(x.Evidence) > 0 {
 		title("Evidence")
-		for _, e := range x.Evidence {
-			a.evidence(&e)
+		for _, e := range excerpts(x.Evidence) {
+			a.excerpt(&e)
 		}
 	}
 	title("How sure: " + scoreText(t.Score.Score) + " of 1")
@@ -127,34 +128,89 @@ func (a *app) explain(x *control.Explanation, t *control.ThreatResult) {
 		part("What was done", []string{x.Action})
 	}
 	part("What to check", x.Next)
-	part("If this is wrong", x.Undo)
+	undo := slices.Clone(x.Undo)
+	if t.ID != "" && t.ShortID != "" {
+		for i := range undo {
+			undo[i] = strings.ReplaceAll(undo[i], t.ID, t.ShortID)
+		}
+	}
+	part("If this is wrong", undo)
 	if len(x.Attack) > 0 {
 		part("ATT&CK", []string{strings.Join(x.Attack, ", ")})
 	}
 }
 
-// evidence writes a field with the part that matched highlighted.
-func (a *app) evidence(e *sentinel.Evidence) {
-	s := a.out
-	field := clean(e.Field)
-	if e.View != "" && e.View != "raw" {
-		field += " (" + clean(e.View) + ")"
+// excerpt is a text of a field with all parts of it that matched.
+type excerpt struct {
+	field string
+	text  string
+	spans [][2]int // in order, apart from each other
+}
+
+// excerpts joins evidence about the same text.
+func excerpts(list []sentinel.Evidence) []excerpt {
+	var out []excerpt
+	for _, e := range list {
+		field := e.Field
+		if e.View != "" && e.View != "raw" {
+			field += " (" + e.View + ")"
+		}
+		from := min(max(e.Start, 0), len(e.Text))
+		span := [2]int{from, min(max(e.End, from), len(e.Text))}
+		i := slices.IndexFunc(out, func(x excerpt) bool { return x.field == field && x.text == e.Text })
+		if i < 0 {
+			out = append(out, excerpt{field, e.Text, [][2]int{span}})
+			continue
+		}
+		spans := append(out[i].spans, span)
+		slices.SortFunc(spans, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], a[1]-b[1]) })
+		joined := spans[:1]
+		for _, sp := range spans[1:] {
+			if last := &joined[len(joined)-1]; sp[0] <= last[1] {
+				last[1] = max(last[1], sp[1])
+			} else {
+				joined = append(joined, sp)
+			}
+		}
+		out[i].spans = joined
 	}
-	from := min(max(e.Start, 0), len(e.Text))
-	to := min(max(e.End, from), len(e.Text))
+	return out
+}
+
+// excerpt writes a field with the parts that matched highlighted. Where the line
+// is too long it is cut around the first of them.
+func (a *app) excerpt(x *excerpt) {
+	s := a.out
+	field := clean(x.field)
 	room := 0
 	if s.width > 0 {
-		room = max(30, s.width-7-width(field))
+		room = max(30, s.width-6-width(field))
 	}
-	before, match, after := fitSpan(clean(e.Text[:from]), clean(e.Text[from:to]), clean(e.Text[to:]), room)
-	if match != "" {
-		if s.colour {
-			match = s.paint(styleHit, match)
-		} else {
-			match = "«" + match + "»"
+	var b strings.Builder
+	at := 0
+	if room == 0 || width(clean(x.text))+2*len(x.spans) <= room {
+		for _, sp := range x.spans {
+			b.WriteString(clean(x.text[at:sp[0]]) + a.hit(clean(x.text[sp[0]:sp[1]])))
+			at = sp[1]
 		}
+		b.WriteString(clean(x.text[at:]))
+	} else {
+		sp := x.spans[0]
+		before, match, after := fitSpan(clean(x.text[:sp[0]]), clean(x.text[sp[0]:sp[1]]), clean(x.text[sp[1]:]), room)
+		b.WriteString(before + a.hit(match) + after)
 	}
-	s.printf("    %s %s%s%s\n", s.paint(styleDim, field+":"), before, match, after)
+	s.printf("    %s %s\n", s.paint(styleDim, field+":"), b.String())
+}
+
+// hit marks what matched: by colour, or by quotation marks.
+func (a *app) hit(text string) string {
+	switch {
+	case text == "":
+		return ""
+	case a.out.colour:
+		return a.out.paint(styleHit, text)
+	}
+	return "«" + text + "»"
 }
 
 // fitSpan cuts what stands around a match, and then the match, to n columns
@@ -200,12 +256,16 @@ func (a *app) score(p *sentinel.ScoreParts) {
 	} else {
 		t.add(plain("rules"), plain(num(p.R)), plain(plural(len(p.Rules), "rule")+" matched"))
 	}
-	for i := range p.Rules {
+	rules := slices.Clone(p.Rules)
+	slices.SortStableFunc(rules, func(a, b sentinel.RulePart) int {
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Confidence, a.Confidence))
+	})
+	for i := range rules {
 		if i == shownReasons {
-			t.add(plain(""), plain(""), plain(fmt.Sprintf("and %d more rules", len(p.Rules)-i)))
+			t.add(plain(""), plain(""), plain(fmt.Sprintf("and %d more rules", len(rules)-i)))
 			break
 		}
-		r := &p.Rules[i]
+		r := &rules[i]
 		t.add(plain("  "+r.ID), plain(""), cell{ruleText(r), severityNote(r.Severity)})
 	}
 	if p.A != nil {

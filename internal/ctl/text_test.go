@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 )
 
@@ -85,6 +86,17 @@ func TestFitSpan(t *testing.T) {
 	}
 	if b, _, a := fitSpan("short ", match, after, 40); b != "short " || !strings.HasSuffix(a, "…") {
 		t.Errorf("%q %q", b, a)
+	}
+}
+
+func TestExcerpts(t *testing.T) {
+	e := func(text string, from, to int) sentinel.Evidence {
+		return sentinel.Evidence{Field: "f", Text: text, Start: from, End: to}
+	}
+	got := excerpts([]sentinel.Evidence{e("0123456789", 6, 8), e("other", -3, 99), e("0123456789", 1, 3), e("0123456789", 2, 5), e("0123456789", 9, 4)})
+	want := []excerpt{{"f", "0123456789", [][2]int{{1, 5}, {6, 8}, {9, 9}}}, {"f", "other", [][2]int{{0, 5}}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,18 +115,31 @@ func (a *app) poll(ctx context.Context, c *control.Client, p control.ThreatsPara
 	return c.Threats(ctx, p)
 }
 
-// watchWidths are the columns of a watch, which cannot know what comes.
-var watchHead = [...]struct {
-	name  string
-	width int
-}{{"Time", 8}, {"ID", 6}, {"Source", 8}, {"Severity", 8}, {"Type", 22}, {"Attacker", 20}, {"Events", 7}, {"Action", 0}}
+// watchHead is the heading of a watch.
+var watchHead = [...]string{"Time", "ID", "Source", "Severity", "Type", "Attacker", "Events", "Action"}
+
+// watchWidths are the columns of a watch, which cannot know what comes; narrow
+// screens have less of them.
+func (a *app) watchWidths() [len(watchHead)]int {
+	w := [...]int{8, 5, 6, 8, 22, 18, 6, 14}
+	sum := len(w)
+	for _, n := range w {
+		sum += n
+	}
+	if over := sum - a.out.width; a.out.width > 0 && over > 0 {
+		give := min(over, 8)
+		w[4] -= give
+		w[5] -= min(over-give, 3)
+	}
+	return w
+}
 
 func (a *app) watchHeader() {
-	line := " "
-	for _, h := range watchHead {
-		line += " " + pad(h.name, h.width)
+	line := ""
+	for i, w := range a.watchWidths() {
+		line += " " + pad(watchHead[i], w)
 	}
-	a.out.printf("%s\n", a.out.paint(styleBold, line))
+	a.out.printf(" %s\n", a.out.paint(styleBold, truncate(strings.TrimRight(line, " "), a.out.width-1)))
 }
 
 func (a *app) watchLine(x *control.ThreatRow) error {
@@ -143,10 +157,14 @@ func (a *app) watchLine(x *control.ThreatRow) error {
 		{x.Severity.String(), severityStyle(x.Severity)}, plain(decide.TypeTitle(x.Type)), plain(attacker(&x.Threat)),
 		plain(thousands(x.EventCount)), action,
 	}
+	widths := a.watchWidths()
 	a.out.printf(" ")
 	used := 1
 	for i, c := range cells {
 		text := clean(c.text)
+		if i == 4 { // a type's name may be cut, an address may not
+			text = truncate(text, widths[i])
+		}
 		if a.out.width > 0 {
 			if used+1 >= a.out.width {
 				break
@@ -155,7 +173,7 @@ func (a *app) watchLine(x *control.ThreatRow) error {
 		}
 		blanks := ""
 		if i < len(cells)-1 {
-			blanks = pad(text, watchHead[i].width)[len(text):]
+			blanks = strings.Repeat(" ", max(0, widths[i]-width(text)))
 		}
 		a.out.printf(" %s%s", a.out.paint(c.style, text), blanks)
 		used += 1 + width(text) + len(blanks)
