@@ -50,7 +50,7 @@ without a year are taken to be from the year before the file's last change.`,
   sentinelctl ai analyze --every-line --format jsonl auth.log | jq 'select(.risk > 0.5)'`,
 		Args: someArgs(1, -1, "a log file (or - for standard input)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			x, err := a.newAnalysis(cmd, &f)
+			x, err := a.newAnalysis(&f)
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ type analysis struct {
 }
 
 // newAnalysis checks the flags and makes the engine.
-func (a *app) newAnalysis(cmd *cobra.Command, f *analyzeFlags) (*analysis, error) {
+func (a *app) newAnalysis(f *analyzeFlags) (*analysis, error) {
 	if f.everyLine && a.format != "jsonl" {
 		return nil, usagef("--every-line writes one JSON object a line, not %s", a.format).hint("add --format jsonl")
 	}
@@ -110,7 +110,7 @@ func (a *app) newAnalysis(cmd *cobra.Command, f *analyzeFlags) (*analysis, error
 		return nil, err
 	}
 	x.bounded = !x.since.IsZero() || !x.until.IsZero()
-	cfg, err := a.localConfig(cmd.Flags().Changed("config"))
+	cfg, err := a.localConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -302,7 +302,7 @@ func (a *app) blocks(r *control.BlocksResult) {
 		b := &r.Blocks[i]
 		until := "never"
 		if !b.Expires.IsZero() {
-			until = "in " + short(max(0, b.Expires.Sub(now)+time.Second/2))
+			until = "in " + long(max(0, b.Expires.Sub(now)+time.Second/2))
 		}
 		by := string(b.Origin)
 		if b.Actor != "" && b.Origin != sentinel.OriginRule {

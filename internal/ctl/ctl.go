@@ -32,6 +32,8 @@ type app struct {
 	// Global flags.
 	socket, configFile, format string
 	noColour                   bool
+	// configAsked: --config was given.
+	configAsked bool
 }
 
 // askTimeout bounds one question to the agent.
@@ -115,6 +117,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 agent not reachable, 4 not found,
 
 // prepare checks the global flags.
 func (a *app) prepare(cmd *cobra.Command) error {
+	a.configAsked = cmd.Flags().Changed("config")
 	if a.noColour {
 		a.out.colour, a.err.colour = false, false
 	}
@@ -130,10 +133,13 @@ func (a *app) dial(ctx context.Context) (*control.Client, error) {
 	path := a.socket
 	if path == "" {
 		path = config.Default().Agent.Socket
-		// A configuration that cannot be read leaves the usual place.
-		if cfg, err := config.Load(a.configFile); err == nil {
-			path = cfg.Agent.Socket
+		// A configuration that cannot be read leaves the usual place, unless it
+		// was named.
+		cfg, err := a.localConfig()
+		if err != nil {
+			return nil, err
 		}
+		path = cfg.Agent.Socket
 	}
 	return control.Dial(ctx, path)
 }

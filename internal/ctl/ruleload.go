@@ -120,14 +120,14 @@ func faults(ps []rule.Problem) (errs, warnings int) {
 	return errs, warnings
 }
 
-// localConfig reads the configuration for commands that need no agent. The
-// file must be there if it was asked for; else the defaults do.
-func (a *app) localConfig(asked bool) (*config.Config, error) {
+// localConfig reads the configuration file. It must be there and good if it was
+// asked for; else the defaults do.
+func (a *app) localConfig() (*config.Config, error) {
 	cfg, err := config.Load(a.configFile)
 	switch {
 	case err == nil:
 		return cfg, nil
-	case asked:
+	case a.configAsked:
 		return nil, &failure{code: exitFailed, text: strings.TrimSpace(err.Error()), err: err}
 	}
 	return config.Default(), nil

@@ -155,11 +155,11 @@ func (a *app) rule(r *control.RuleResult) {
 // pickRules reads the rules to look at and compiles them with the built-in ones,
 // which sequences may name. Without paths it takes the built-in rules and those
 // of the configuration's directory.
-func (a *app) pickRules(cmd *cobra.Command, paths []string) (set *rule.Set, picked []*rule.Rule, problems []rule.Problem, err error) {
+func (a *app) pickRules(paths []string) (set *rule.Set, picked []*rule.Rule, problems []rule.Problem, err error) {
 	builtin, problems := rules.Load()
 	if len(paths) == 0 {
 		picked = builtin
-		cfg, err := a.localConfig(cmd.Flags().Changed("config"))
+		cfg, err := a.localConfig()
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -196,8 +196,8 @@ func newRulesLint(a *app) *cobra.Command {
 		Long: `Check rule files. Without any, the built-in rules and those of the configured
 directory are checked. Exit code 6 if there are faults; warnings are no faults.`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			set, picked, problems, err := a.pickRules(cmd, args)
+		RunE: func(_ *cobra.Command, args []string) error {
+			set, picked, problems, err := a.pickRules(args)
 			if err != nil {
 				return err
 			}
@@ -260,8 +260,8 @@ func newRulesTest(a *app) *cobra.Command {
 		Long: `Run the tests inside rule files. Without any, those of the built-in rules and of
 the configured directory. Exit code 6 if a test fails or a rule has a fault.`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			set, picked, problems, err := a.pickRules(cmd, args)
+		RunE: func(_ *cobra.Command, args []string) error {
+			set, picked, problems, err := a.pickRules(args)
 			if err != nil {
 				return err
 			}

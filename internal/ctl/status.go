@@ -127,6 +127,9 @@ func (a *app) firewall(row func(string, string), f *control.FirewallStatus, st *
 		blocks += fmt.Sprintf(" (%s simulated)", thousands(st.Simulated))
 	}
 	state := s.paint(styleGood, "● "+clean(f.Backend))
+	if f.Backend == "dryrun" {
+		state = s.paint(styleWarn, "● dryrun") + " (nothing reaches the kernel)"
+	}
 	if !f.Healthy {
 		state = s.paint(styleBad, "● "+clean(f.Backend)+" failing")
 	}
