@@ -1,30 +1,20 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
-	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
-	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
 )
 
 // authGroup is the group of rules about logins.
 const authGroup = "auth"
 
-const (
-	// watchEvery is how often the host's addresses and sessions are looked at.
-	watchEvery = 15 * time.Second
-	// maxLogins bounds the logins that are remembered as possible sessions.
-	maxLogins = 1024
-	// loginGrace keeps a login protected before its connection is looked for.
-	loginGrace = 5 * time.Second
-)
+// watchEvery is how often the host's addresses and sessions are looked at.
+const watchEvery = 15 * time.Second
 
 // allowlist puts together everything that is never blocked.
 func (a *Agent) allowlist(ctx context.Context) (*decide.Allowlist, error) {
@@ -43,6 +33,9 @@ func (a *Agent) allowlist(ctx context.Context) (*decide.Allowlist, error) {
 	}
 	for _, e := range entries {
 		all = append(all, decide.Protection{Prefix: e.Prefix, Kind: decide.KindUser, Reason: e.Reason})
+	}
+	if err := a.admins.load(ctx, a.store); err != nil {
+		a.log.Warn("who was logged in is not known", "error", err)
 	}
 	found, err := host.Addresses()
 	if err != nil {
@@ -91,7 +84,16 @@ func kernelAllow(a *decide.Allowlist) []netip.Prefix {
 // allowlist. Engine's goroutine only.
 func (a *Agent) refreshAllow() {
 	a.admins.changed = false
+	a.saveAdmins()
 	a.setAllow(a.engine.Decider().Allowlist().Replacing(protections(a.admins.current(time.Now())), decide.KindAdmin))
+}
+
+// saveAdmins stores who is logged in; a failure is tried again with the next
+// change.
+func (a *Agent) saveAdmins() {
+	if err := a.admins.save(context.Background(), a.store); err != nil {
+		a.log.Warn("who is logged in could not be stored", "error", err)
+	}
 }
 
 func (a *Agent) setAllow(l *decide.Allowlist) {
@@ -121,6 +123,7 @@ func (a *Agent) watchHost(ctx context.Context) {
 		own := protections(found)
 		if a.do(ctx, func() {
 			a.admins.prune(time.Now())
+			a.saveAdmins()
 			l := a.engine.Decider().Allowlist().
 				Replacing(own, decide.KindOwn, decide.KindGateway, decide.KindResolver).
 				Replacing(protections(a.admins.current(time.Now())), decide.KindAdmin)
@@ -129,73 +132,4 @@ func (a *Agent) watchHost(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// admins are the people who are logged in, so that they are never locked out:
-// those of utmp, and those whose login was read in a log and whose connection
-// is still there. Engine's goroutine only.
-type admins struct {
-	utmp   string
-	logins map[netip.Addr]login
-	// changed: the allowlist is out of date.
-	changed bool
-}
-
-type login struct {
-	at     time.Time
-	reason string
-}
-
-func newAdmins(utmp string) *admins {
-	return &admins{utmp: utmp, logins: make(map[netip.Addr]login)}
-}
-
-// login notes a successful login, unless its address is one that attacks:
-// whoever guessed a password does not become an administrator by it.
-func (ad *admins) login(ev *sentinel.Event, now time.Time, e *engine.Engine) {
-	addr := ev.SrcIP
-	if !addr.IsValid() || ev.FromHeader || ev.Program == "" || now.Sub(ev.Time) > time.Hour {
-		return
-	}
-	if ev.Method != "publickey" && e.Decider().Suspected(addr, authGroup) {
-		return
-	}
-	if _, known := ad.logins[addr]; !known && len(ad.logins) >= maxLogins {
-		return
-	}
-	if _, known := ad.logins[addr]; !known {
-		ad.changed = true
-	}
-	ad.logins[addr] = login{now, "session of " + ev.User}
-}
-
-// prune forgets logins whose connection is gone.
-func (ad *admins) prune(now time.Time) {
-	of := make(map[netip.Addr]bool, len(ad.logins))
-	for a, l := range ad.logins {
-		if now.Sub(l.at) > loginGrace {
-			of[a] = true
-		}
-	}
-	there, err := host.Connected(of)
-	if err != nil {
-		return // better to protect for longer
-	}
-	for a := range of {
-		if !there[a] {
-			delete(ad.logins, a)
-		}
-	}
-}
-
-// current returns the administrators' addresses, in a stable order.
-func (ad *admins) current(now time.Time) []host.Address {
-	out, _ := host.LoggedIn(ad.utmp) // without utmp the logs are what there is
-	for a, l := range ad.logins {
-		out = append(out, host.Address{Addr: a, Role: host.RoleAdmin, Reason: l.reason})
-	}
-	slices.SortFunc(out, func(x, y host.Address) int {
-		return cmp.Or(x.Addr.Compare(y.Addr), cmp.Compare(x.Reason, y.Reason))
-	})
-	return out
 }

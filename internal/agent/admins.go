@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/store"
+)
+
+const (
+	// maxLogins bounds the logins that are remembered as possible sessions.
+	maxLogins = 1024
+	// loginGrace keeps a login protected before its connection is looked for.
+	loginGrace = 5 * time.Second
+	// loginsKey is where they are stored: a session outlives the agent.
+	loginsKey = "admin_logins"
+)
+
+// admins are the people who are logged in, so that they are never locked out:
+// those of utmp, and those whose login was read in a log and whose connection
+// is still there. Engine's goroutine only.
+type admins struct {
+	utmp   string
+	logins map[netip.Addr]login
+	// changed: the allowlist is out of date. unsaved: the store is.
+	changed, unsaved bool
+	loaded           bool
+}
+
+type login struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// load takes up the sessions that were there when the agent ended, once, and
+// forgets those that ended meanwhile.
+func (ad *admins) load(ctx context.Context, st *store.Store) error {
+	if ad.loaded {
+		return nil
+	}
+	text, err := st.State(ctx, loginsKey)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		text = "{}"
+	case err != nil:
+		return fmt.Errorf("reading the sessions of administrators: %w", err)
+	}
+	ad.loaded = true
+	logins := make(map[netip.Addr]login)
+	if err := json.Unmarshal([]byte(text), &logins); err != nil || len(logins) > maxLogins {
+		return nil // by another version: those who are logged in are found as they come
+	}
+	ad.logins = logins
+	ad.prune(time.Now())
+	return nil
+}
+
+// save stores the sessions if they have changed.
+func (ad *admins) save(ctx context.Context, st *store.Store) error {
+	if !ad.unsaved {
+		return nil
+	}
+	text, err := json.Marshal(ad.logins)
+	if err == nil {
+		err = st.SetState(ctx, loginsKey, string(text))
+	}
+	if err != nil {
+		return fmt.Errorf("storing the sessions of administrators: %w", err)
+	}
+	ad.unsaved = false
+	return nil
+}
+
+func newAdmins(utmp string) *admins {
+	return &admins{utmp: utmp, logins: make(map[netip.Addr]login)}
+}
+
+// login notes a successful login, unless its address is one that attacks:
+// whoever guessed a password does not become an administrator by it.
+func (ad *admins) login(ev *sentinel.Event, now time.Time, e *engine.Engine) {
+	addr := ev.SrcIP
+	if !addr.IsValid() || ev.FromHeader || ev.Program == "" || now.Sub(ev.Time) > time.Hour {
+		return
+	}
+	if ev.Method != "publickey" && e.Decider().Suspected(addr, authGroup) {
+		return
+	}
+	if _, known := ad.logins[addr]; !known && len(ad.logins) >= maxLogins {
+		return
+	}
+	if _, known := ad.logins[addr]; !known {
+		ad.changed, ad.unsaved = true, true
+	}
+	ad.logins[addr] = login{now, "session of " + ev.User}
+}
+
+// prune forgets logins whose connection is gone.
+func (ad *admins) prune(now time.Time) {
+	of := make(map[netip.Addr]bool, len(ad.logins))
+	for a, l := range ad.logins {
+		if now.Sub(l.At) > loginGrace {
+			of[a] = true
+		}
+	}
+	there, err := host.Connected(of)
+	if err != nil {
+		return // better to protect for longer
+	}
+	for a := range of {
+		if !there[a] {
+			delete(ad.logins, a)
+			ad.unsaved = true
+		}
+	}
+}
+
+// current returns the administrators' addresses, in a stable order.
+func (ad *admins) current(now time.Time) []host.Address {
+	out, _ := host.LoggedIn(ad.utmp) // without utmp the logs are what there is
+	for a, l := range ad.logins {
+		out = append(out, host.Address{Addr: a, Role: host.RoleAdmin, Reason: l.Reason})
+	}
+	slices.SortFunc(out, func(x, y host.Address) int {
+		return cmp.Or(x.Addr.Compare(y.Addr), cmp.Compare(x.Reason, y.Reason))
+	})
+	return out
+}
