@@ -34,6 +34,8 @@ type settings struct {
 // agentProc is an agent in a namespace.
 type agentProc struct {
 	*proc
+	// t is the test that made it, with which it ends.
+	t  *testing.T
 	ns *netnstest.Namespace
 	// dir holds everything: config.yml, rules, run/s (the socket), db, log.
 	dir string
@@ -46,7 +48,7 @@ type agentProc struct {
 // newAgent writes a configuration and prepares an agent; start runs it.
 func newAgent(t *testing.T, ns *netnstest.Namespace, s settings) *agentProc {
 	t.Helper()
-	a := &agentProc{ns: ns, dir: tempDir(t)}
+	a := &agentProc{t: t, ns: ns, dir: tempDir(t)}
 	must(t, os.Mkdir(a.path("run"), 0o755))
 	must(t, os.Mkdir(a.path("rules"), 0o755))
 	a.configure(t, s)
@@ -109,7 +111,7 @@ func (a *agentProc) start(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.user}
 	}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
-	a.proc = start(t, a.ns, cmd)
+	a.proc = start(a.t, a.ns, cmd)
 }
 
 // ready waits until the agent answers, reads all logs and holds the firewall.

@@ -177,6 +177,7 @@ func TestFaultBadConfig(t *testing.T) {
 		{"D14 negative duration", "response:\n  block_duration:\n    HIGH: -1h\n", "config.yml:3:11"},
 		{"D14 out of bounds", "response:\n  min_score: 0.3\n", "config.yml:2:14"},
 		{"D14 not YAML", "agent: [\n", "config.yml:"},
+		{"D14 one log twice", "logs:\n  sources:\n    - path: /var/log/a\n    - path: /var/log//a\n", "config.yml:4:13"},
 		{"D14 bad network", "response:\n  whitelist: [10.0.0.0/33]\n", "config.yml:2:15"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

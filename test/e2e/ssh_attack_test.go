@@ -102,6 +102,16 @@ func TestFaultSSH(t *testing.T) {
 		if slices.Contains(a.blocks(t), admin.String()) || slices.Contains(l.kernel(t), admin.String()) {
 			t.Error("the administrator is blocked")
 		}
+		// Who was logged in before the agent started still is.
+		a.kill()
+		a.start(t)
+		a.ready(t)
+		s.append(failures(admin.String(), 100)...)
+		a.expect(t, "there is an alarm", func(st *control.Status) bool { return hasAlarm(st, "protected", admin.String()) })
+		session.echoes(t, "and here")
+		if slices.Contains(a.blocks(t), admin.String()) || slices.Contains(l.kernel(t), admin.String()) {
+			t.Error("the administrator is blocked after a restart")
+		}
 	})
 	t.Run("A02 the host's own addresses, gateway and resolvers", func(t *testing.T) {
 		protected := []netip.Addr{victim4, victim6, gateway, resolver, addr("127.0.0.1"), addr("::1")}
