@@ -22,8 +22,7 @@ type cacheEntry struct {
 	hash    uint64
 	used    uint32
 	text    string
-	trees   []int32 // whose literals are in it
-	verdict uint8   // what libinjection says
+	verdict uint8 // what libinjection says
 }
 
 const (

@@ -344,8 +344,15 @@ func differ(t *testing.T, seed uint64, rules, events int) (matches int) {
 		t.Fatal(problems)
 	}
 	m := set.NewMatcher()
-	for range events {
+	var past []*sentinel.Event
+	for i := range 3 * events {
 		ev := g.event()
+		if i%3 != 0 { // texts that were there before, in other company
+			web, agent := past[g.IntN(len(past))].HTTP, past[g.IntN(len(past))].HTTP
+			ev.HTTP.Target, ev.HTTP.Path, ev.HTTP.Query = web.Target, web.Path, web.Query
+			ev.HTTP.UserAgent, ev.HTTP.Referer = agent.UserAgent, agent.Referer
+		}
+		past = append(past, ev)
 		var want []string
 		for _, r := range rs {
 			if naive(ev, r.When) {

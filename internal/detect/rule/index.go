@@ -3,8 +3,6 @@ package rule
 import (
 	"slices"
 	"strings"
-
-	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule/norm"
 )
 
 // The classes of texts; each has one automaton.
@@ -178,21 +176,24 @@ func needOf(f Field, v View) uint16 {
 	return needCanon
 }
 
-// scanTarget marks the trees whose literals are in the request target.
-func (m *Matcher) scanTarget() {
+// searchTarget marks the trees whose literals are in the request target.
+func (m *Matcher) searchTarget(found []uint64) {
 	g := &m.set.index.groups[groupTarget]
 	w := m.parts()
+	if g.a == nil {
+		return
+	}
 	if w.pathCanon && w.queryCanon {
 		// All views are parts of the target but for letter case.
 		if w.joined {
-			g.a.scan(w.target, m.bits)
+			g.a.scan(w.target, found)
 		} else {
-			m.scanApart(g.a, ViewRaw)
-			m.scanOdd(g.a, g.need)
+			m.scanApart(g.a, found, ViewRaw)
+			m.scanOdd(g.a, found, g.need)
 		}
 		if g.need&(needArgs|needArgsCanon) != 0 && len(w.query) >= minEmbedded {
 			if m.args(ViewDecoded); w.embedded {
-				m.scanArgs(g.a, g.need)
+				m.scanArgs(g.a, found, g.need)
 			}
 		}
 		return
@@ -202,78 +203,46 @@ func (m *Matcher) scanTarget() {
 			continue
 		}
 		if w.joined {
-			g.a.scan(m.webText(HTTPTarget, View(v)), m.bits)
+			g.a.scan(m.webText(HTTPTarget, View(v)), found)
 		} else {
-			m.scanApart(g.a, View(v))
+			m.scanApart(g.a, found, View(v))
 		}
 	}
-	m.scanArgs(g.a, g.need)
+	m.scanArgs(g.a, found, g.need)
 	if g.need&needResolved != 0 {
-		g.a.scan(m.resolved(), m.bits)
+		g.a.scan(m.resolved(), found)
 	}
 }
 
 // scanApart searches target, path and query one by one.
-func (m *Matcher) scanApart(a *automaton, v View) {
+func (m *Matcher) scanApart(a *automaton, found []uint64, v View) {
 	for _, f := range [...]Field{HTTPTarget, HTTPPath, HTTPQuery} {
-		a.scan(m.webText(f, v), m.bits)
+		a.scan(m.webText(f, v), found)
 	}
 }
 
 // scanOdd searches the decoded views of a target that is not path and query.
-func (m *Matcher) scanOdd(a *automaton, need uint16) {
+func (m *Matcher) scanOdd(a *automaton, found []uint64, need uint16) {
 	if need&needDecoded != 0 {
-		a.scan(m.webText(HTTPTarget, ViewDecoded), m.bits)
+		a.scan(m.webText(HTTPTarget, ViewDecoded), found)
 	}
 	if need&needCanon != 0 {
-		a.scan(m.webText(HTTPTarget, ViewCanon), m.bits)
+		a.scan(m.webText(HTTPTarget, ViewCanon), found)
 	}
 }
 
-func (m *Matcher) scanArgs(a *automaton, need uint16) {
+func (m *Matcher) scanArgs(a *automaton, found []uint64, need uint16) {
 	if need&needArgs != 0 {
 		for _, p := range m.args(ViewDecoded) {
-			a.scan(p.name, m.bits)
-			a.scan(p.value, m.bits)
+			a.scan(p.name, found)
+			a.scan(p.value, found)
 		}
 	}
 	if need&needArgsCanon != 0 {
 		for _, p := range m.args(ViewCanon) {
-			a.scan(p.name, m.bits)
-			a.scan(p.value, m.bits)
+			a.scan(p.name, found)
+			a.scan(p.value, found)
 		}
-	}
-}
-
-// scanCached marks the trees whose literals are in the user agent or referer.
-// The same texts come again and again, so that the answer is remembered.
-func (m *Matcher) scanCached(group int, f Field, k norm.Kind, cache *textCache) {
-	s := cut(f.text(m.ev))
-	if s == "" {
-		return
-	}
-	e, known := cache.find(s)
-	if !known {
-		g := &m.set.index.groups[group]
-		clear(m.found)
-		if norm.Scan(s).Canonical(s, k) {
-			g.a.scan(s, m.found)
-		} else {
-			for v := range numViews {
-				if g.need&(1<<v) != 0 {
-					g.a.scan(m.text(f, v), m.found)
-				}
-			}
-		}
-		e.trees = e.trees[:0]
-		for w, word := range m.found {
-			for ; word != 0; word &= word - 1 {
-				e.trees = append(e.trees, int32(w<<6+trailing(word)))
-			}
-		}
-	}
-	for _, t := range e.trees {
-		m.bits[t>>6] |= 1 << (t & 63)
 	}
 }
 

@@ -29,10 +29,14 @@ type Matcher struct {
 	views    [numFields][numViews]viewText
 	web      webParts
 	low      []byte
-	agents   *textCache
-	referers *textCache
 	verdicts *textCache
-	dfas     dfas
+	known    [homes]*knownCache
+	// entries are those of the event's texts, sure the marked trees that hold,
+	// judged the trees with a home that were tried.
+	entries [homes]*knownEntry
+	sure    []uint64
+	judged  []judged
+	dfas    dfas
 }
 
 // NewMatcher returns a matcher for one goroutine.
@@ -40,7 +44,8 @@ func (s *Set) NewMatcher() *Matcher {
 	words := (len(s.trees) + 63) / 64
 	return &Matcher{
 		set: s, memo: make([]uint32, s.leaves+1), bits: make([]uint64, words), found: make([]uint64, words),
-		source: classUnknown, lastType: "?", agents: newTextCache(), referers: newTextCache(), verdicts: newTextCache(),
+		source: classUnknown, lastType: "?", verdicts: newTextCache(),
+		sure: make([]uint64, words), known: [homes]*knownCache{newKnownCache(), newKnownCache(), newKnownCache()},
 		dfas: dfas{of: make([]*dfa, s.patterns)},
 	}
 }
@@ -67,28 +72,26 @@ func (m *Matcher) Match(ev *sentinel.Event) []Match {
 			m.scanTarget()
 		}
 		if p.groups&(1<<groupAgent) != 0 {
-			m.scanCached(groupAgent, HTTPUserAgent, norm.Agent, m.agents)
+			m.scanText(groupAgent, HTTPUserAgent, norm.Agent)
 		}
 		if p.groups&(1<<groupReferer) != 0 {
-			m.scanCached(groupReferer, HTTPReferer, norm.Text, m.referers)
+			m.scanText(groupReferer, HTTPReferer, norm.Text)
 		}
 	}
 	if p.groups&(1<<groupText) != 0 {
 		m.scanTexts()
 	}
 	if p.groups != 0 {
-		for w, word := range m.bits {
-			m.bits[w] = 0
-			for word &= p.admit[w]; word != 0; word &= word - 1 {
-				m.try(m.set.trees[w<<6+trailing(word)])
-			}
-		}
+		m.candidates(p)
 	}
 	for _, t := range p.late {
 		m.try(t)
 	}
 	if m.over {
 		m.overruns++
+	}
+	if m.over || len(m.judged) > 0 {
+		m.learn()
 	}
 	m.sort()
 	return m.out
@@ -98,7 +101,8 @@ func (m *Matcher) Match(ev *sentinel.Event) []Match {
 func (m *Matcher) begin(ev *sentinel.Event) {
 	m.ev = ev
 	m.budget, m.over = m.set.budget, false
-	m.hits = m.hits[:0]
+	m.hits, m.judged = m.hits[:0], m.judged[:0]
+	m.entries = [homes]*knownEntry{}
 	m.captured = netip.Addr{}
 	if m.epoch++; m.epoch == 1<<31-1 {
 		m.forget()
@@ -137,11 +141,46 @@ func hasWeb(ev *sentinel.Event) bool {
 		len(h.Host)|len(h.Proto) != 0 || h.Bytes >= 0 || h.Malformed || h.Duration != 0
 }
 
+// candidates tries the marked trees that the plan admits, and unmarks all.
+func (m *Matcher) candidates(p *plan) {
+	for w, word := range m.bits {
+		if word == 0 {
+			continue
+		}
+		sure := m.sure[w]
+		m.bits[w], m.sure[w] = 0, 0
+		for word &= p.admit[w]; word != 0; word &= word - 1 {
+			i := w<<6 + trailing(word)
+			t := m.set.trees[i]
+			if t.home < 0 {
+				m.try(t)
+				continue
+			}
+			if t.whole != nil && m.hit(t.whole) != nil {
+				continue
+			}
+			if sure&(word&-word) == 0 {
+				ok := m.eval(t.root)
+				m.judged = append(m.judged, judged{int32(i), ok})
+				if !ok {
+					continue
+				}
+			}
+			m.accept(t)
+		}
+	}
+}
+
 // try adds the targets of a tree if it holds.
 func (m *Matcher) try(t *tree) {
 	if t.whole != nil && m.hit(t.whole) != nil || t.root != nil && !m.eval(t.root) {
 		return
 	}
+	m.accept(t)
+}
+
+// accept adds the targets of a tree that holds.
+func (m *Matcher) accept(t *tree) {
 	if t.whole != nil {
 		m.hits = append(m.hits, t)
 		t = t.whole

@@ -77,6 +77,9 @@ func (c *compiler) newPlan(admitted []uint64) *plan {
 		case t.indexed:
 			p.admit[i>>6] |= 1 << (i & 63)
 			p.groups |= t.groups
+		case t.home >= 0:
+			p.admit[i>>6] |= 1 << (i & 63)
+			p.groups |= 1 << t.home
 		case t.root == nil && t.plain && t.whole == nil:
 			p.fixed = append(p.fixed, t.targets...)
 		case t.web:

@@ -36,9 +36,11 @@ type Set struct {
 	leaves int // memoised leaves
 	// patterns is the number of different patterns.
 	patterns int
-	plans  []*plan
-	planOf [numClassSets][sentinel.NumEventTypes]uint16
-	index  *index
+	plans    []*plan
+	planOf   [numClassSets][sentinel.NumEventTypes]uint16
+	index    *index
+	// homes are the trees without literals that a group's text decides.
+	homes  [homes][]int32
 	exc    [][]exception // by rule
 	budget int
 	now    time.Time
@@ -71,6 +73,8 @@ type tree struct {
 	groups   uint8
 	literals []string
 	states   int
+	// home is the group whose text alone decides the tree, -1 for none.
+	home int
 	// parts are what the tree is cut into; the set then has them, not the tree.
 	// whole is the tree that a part belongs to.
 	parts []*tree
@@ -123,6 +127,11 @@ func CompileWith(rules []*Rule, o Options) (*Set, []Problem) {
 	c.exceptions()
 	c.plant()
 	c.set.index = newIndex(c.set.trees)
+	for i, t := range c.set.trees {
+		if t.home = home(t); t.home >= 0 && !t.indexed {
+			c.set.homes[t.home] = append(c.set.homes[t.home], int32(i))
+		}
+	}
 	c.plan()
 	sortProblems(c.problems)
 	return c.set, c.problems

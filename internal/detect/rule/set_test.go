@@ -401,7 +401,7 @@ func TestCacheIsBounded(t *testing.T) {
 			t.Fatalf("agent %q has %d matches", ev.HTTP.UserAgent, got)
 		}
 	}
-	if n := len(m.agents.sets) * 4; n > 1024 {
+	if n := len(m.known[groupAgent].sets) * knownWays; n > 1024 {
 		t.Errorf("the cache keeps %d texts", n)
 	}
 }

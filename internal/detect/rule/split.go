@@ -8,28 +8,36 @@ const maxParts = 400
 // parts cuts a condition that is an "any" at heart into conditions of which one
 // must hold, so that each is looked at only for events that have its own
 // literals: one for each alternative and each pattern. Those without literals
-// stay together. It returns nil if there is nothing to gain.
+// stay together, as far as they look at the same text. It returns nil if there is nothing to gain.
 func parts(c *Cond) []*Cond {
 	all := alternatives(c)
 	if len(all) < 2 || len(all) > maxParts {
 		return nil
 	}
-	rest := &Cond{kind: condAny, line: c.line}
+	var rests [homes + 1]*Cond // by home; the last one's has none
+	n := 0
 	out := slices.DeleteFunc(all, func(p *Cond) bool {
 		if _, ok := require(p); ok || direct(p) {
 			return false
 		}
-		if len(rest.kids) == 0 {
-			rest.line = p.line
+		h := homeOfCond(p)
+		if h < 0 {
+			h = homes
 		}
-		rest.kids = append(rest.kids, p)
+		if rests[h] == nil {
+			rests[h] = &Cond{kind: condAny, line: p.line}
+			n++
+		}
+		rests[h].kids = append(rests[h].kids, p)
 		return true
 	})
-	if len(out) == 0 {
+	if len(out) == 0 && n < 2 {
 		return nil
 	}
-	if len(rest.kids) > 0 {
-		out = append(out, single(rest))
+	for _, rest := range rests {
+		if rest != nil {
+			out = append(out, single(rest))
+		}
 	}
 	return out
 }
