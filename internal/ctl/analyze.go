@@ -164,6 +164,9 @@ func location(name string) (*time.Location, error) {
 func policyOf(cfg *config.Config) decide.Config {
 	p, r := decide.DefaultConfig(), cfg.Response
 	p.Observe = true
+	// An old log has all its attackers within seconds, and here memory is no
+	// matter: each stays one threat.
+	p.MaxCases = 100_000
 	p.AutoBlock, p.MinScore = r.AutoBlock, r.MinScore
 	p.Durations[sentinel.High], p.Durations[sentinel.Critical] = r.BlockDuration.High, r.BlockDuration.Critical
 	p.MaxBlocks, p.NewBlocksPerMinute = r.MaxBlocks, r.MaxNewBlocksPerMinute

@@ -87,13 +87,18 @@ func (w *lineWriter) write(file string, number uint64, st *engine.Step) error {
 }
 
 // rank returns the rules that match a line, one entry each: those that fired
-// first, then those that need no count, then the graver ones.
+// first, then those that need no count, then the graver and surer ones. A match
+// that says nothing by itself (see rule.Rule.Ambient) is left out unless its
+// rule fired.
 func (w *lineWriter) rank(st *engine.Step) []ranked {
 	out := w.order[:0]
 	for i, mt := range st.Matches {
 		res := resultOf(st.Results, mt.Rule)
 		// A step of a sequence is a match of its rule once it counts there.
 		if mt.Step >= 0 && res == nil || seenRule(st.Matches[:i], mt.Rule) {
+			continue
+		}
+		if w.engine.Set().Rule(int(mt.Rule)).Ambient() && (res == nil || !res.Fired) {
 			continue
 		}
 		out = append(out, ranked{match: mt, res: res, own: true})
@@ -108,12 +113,12 @@ func (w *lineWriter) rank(st *engine.Step) []ranked {
 	for i := range out {
 		m := &out[i]
 		r := w.engine.Set().Rule(int(m.match.Rule))
-		m.rank = int(r.Severity)
+		m.rank = int(r.Severity)*1000 + int(r.Confidence*1000)
 		if r.Aggregation == nil && r.Sequence == nil {
-			m.rank += 10
+			m.rank += 10_000
 		}
 		if m.res != nil && m.res.Fired {
-			m.rank += 100
+			m.rank += 100_000
 		}
 		for j := i; j > 0 && out[j].rank > out[j-1].rank; j-- {
 			out[j], out[j-1] = out[j-1], out[j]
