@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule/norm"
 )
 
@@ -47,10 +48,26 @@ func homeOfCond(c *Cond) int {
 	return max(g, -1)
 }
 
-// home does so for a tree whose selector has settled the event's type. The tree
-// must not hold for an event that lacks the text.
+// homes finds the trees that have a home. Such a tree does not hold for an event
+// that lacks the text.
+func (c *compiler) homes() {
+	empty := c.set.NewMatcher()
+	empty.begin(&sentinel.Event{})
+	for i, t := range c.set.trees {
+		if t.home = home(t); t.home < 0 || t.indexed {
+			continue
+		}
+		if empty.eval(t.root) {
+			t.home = -1
+			continue
+		}
+		c.set.homes[t.home] = append(c.set.homes[t.home], int32(i))
+	}
+}
+
+// home does so for a tree whose selector has settled the event's type.
 func home(t *tree) int {
-	if t.late || t.direct || !t.web && !t.indexed || t.root == nil || asksType(t.root) {
+	if t.late || t.direct || t.root == nil || asksType(t.root) {
 		return -1
 	}
 	return homeOfCond(t.full)
@@ -244,9 +261,6 @@ func (m *Matcher) scanTarget() {
 func (m *Matcher) scanText(group int, f Field, k norm.Kind) {
 	s := cut(f.text(m.ev))
 	if s == "" {
-		for _, t := range m.set.homes[group] {
-			m.bits[t>>6] |= 1 << (t & 63)
-		}
 		return
 	}
 	m.propose(group, s, 0, func(found []uint64) {

@@ -127,11 +127,7 @@ func CompileWith(rules []*Rule, o Options) (*Set, []Problem) {
 	c.exceptions()
 	c.plant()
 	c.set.index = newIndex(c.set.trees)
-	for i, t := range c.set.trees {
-		if t.home = home(t); t.home >= 0 && !t.indexed {
-			c.set.homes[t.home] = append(c.set.homes[t.home], int32(i))
-		}
-	}
+	c.homes()
 	c.plan()
 	sortProblems(c.problems)
 	return c.set, c.problems
