@@ -77,7 +77,7 @@ type Agent struct {
 	feeds    map[string]*feed
 	pending  pending
 	admins   *admins
-	flushed  time.Time
+	pace     pace
 	purged   time.Time
 	loadedAt time.Time
 

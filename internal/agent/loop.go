@@ -19,7 +19,27 @@ const (
 	// flushEvery is how long positions and counts without a threat may wait.
 	flushEvery = time.Second
 	purgeEvery = time.Hour
+
+	// Writing down every count that changed pauses for so many times as long as
+	// it took, within these bounds: a flood grows thousands of cases a second.
+	countPause    = 30
+	maxCountPause = 10 * time.Second
+	// What is to take effect is committed at once, unless the last commit was
+	// just now: then it waits for so many times as long as that took, and takes
+	// along what comes meanwhile.
+	groupPause    = 4
+	maxGroupPause = 50 * time.Millisecond
 )
+
+// pace says when the next commit is due. Engine's goroutine only.
+type pace struct {
+	flushed time.Time     // the last commit was begun
+	ended   time.Time     // and ended
+	took    time.Duration // so long did it take
+	counted time.Time     // when counts may be written down again
+	timer   *time.Timer   // runs while a commit waits
+	waiting bool
+}
 
 // feed is what the engine's goroutine knows of one source.
 type feed struct {
@@ -34,11 +54,19 @@ func (a *Agent) loop(in <-chan sentinel.Batch) error {
 	defer close(a.gone)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
+	a.pace.timer = time.NewTimer(time.Hour)
+	defer a.pace.timer.Stop()
 	a.takeSnapshot()
 	for {
 		select {
+		case <-a.pace.timer.C:
+			a.pace.waiting = false
+			if a.pending.urgent {
+				_ = a.flush()
+			}
 		case b, ok := <-in:
 			if !ok {
+				a.pace.counted = time.Time{}
 				a.tick(time.Now())
 				return a.flush()
 			}
@@ -107,8 +135,24 @@ func (a *Agent) batch(b sentinel.Batch) {
 		a.refreshAllow()
 	}
 	if a.pending.urgent {
-		_ = a.flush() // remembered in dbErr and tried again
+		a.commitSoon()
 	}
+}
+
+// commitSoon commits what is to take effect: at once, or together with what
+// follows if commits come thick and fast. Failures are remembered in dbErr and
+// tried again.
+func (a *Agent) commitSoon() {
+	p := &a.pace
+	if p.waiting {
+		return
+	}
+	if wait := min(groupPause*p.took, maxGroupPause) - time.Since(p.ended); wait > 0 {
+		p.waiting = true
+		p.timer.Reset(wait)
+		return
+	}
+	_ = a.flush()
 }
 
 // feed returns the source of a batch, made anew after a reload.
@@ -145,13 +189,19 @@ func (a *Agent) raise(step *engine.Step) {
 
 // tick does what time brings.
 func (a *Agent) tick(now time.Time) {
-	fx := a.engine.Tick(now)
-	a.pending.add(fx, now)
-	for _, al := range fx.Alarms {
-		a.alarm(string(al.Kind), al.Text)
+	counting := !now.Before(a.pace.counted)
+	if counting {
+		fx := a.engine.Tick(now)
+		a.pending.add(fx, now)
+		for _, al := range fx.Alarms {
+			a.alarm(string(al.Kind), al.Text)
+		}
 	}
-	if a.pending.urgent || now.Sub(a.flushed) >= flushEvery {
+	if a.pending.urgent || now.Sub(a.pace.flushed) >= flushEvery {
 		_ = a.flush()
+	}
+	if counting { // half a tick early, since the ticker is not exact
+		a.pace.counted = now.Add(min(countPause*time.Since(now), maxCountPause) - tickEvery/2)
 	}
 	a.takeSnapshot()
 	if now.Sub(a.purged) >= purgeEvery {
@@ -180,7 +230,12 @@ func (a *Agent) purge(before time.Time) {
 // does not keep blocks from the kernel: detection and blocking go on, and the
 // same results are committed again later.
 func (a *Agent) flush() error {
-	a.flushed = time.Now()
+	start := time.Now()
+	a.pace.flushed = start
+	defer func() {
+		a.pace.ended = time.Now()
+		a.pace.took = a.pace.ended.Sub(start)
+	}()
 	p := &a.pending
 	if p.results.Empty() && !p.effects() {
 		return nil

@@ -17,7 +17,7 @@ import (
 // after that.
 type pending struct {
 	results store.Results
-	// urgent: do not wait for the timer.
+	// urgent: something waits to take effect and not for the timer.
 	urgent bool
 
 	// changes are in the order in which they were decided.
@@ -86,7 +86,7 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 		p.changes = append(p.changes, change{free: prefix})
 	}
 	p.allow = p.allow || fx.AllowChanged
-	p.urgent = p.urgent || len(fx.Blocks) > 0 || len(fx.Unblocked) > 0 || len(fx.Threats) > 0 || len(fx.Actions) > 0 || fx.AllowChanged
+	p.urgent = p.urgent || len(fx.Blocks) > 0 || len(fx.Unblocked) > 0 || fx.AllowChanged
 	return opened
 }
 
