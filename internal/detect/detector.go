@@ -44,6 +44,7 @@ type Detector struct {
 	bases      []base
 	joiner     joiner
 	twins      twins
+	owned      owned
 	tick       uint64
 	now        moment
 	weights    []classWeight // by class

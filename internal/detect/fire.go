@@ -76,10 +76,10 @@ func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *r
 		Severity: r.Severity, Confidence: r.Confidence,
 		Advisory: r.Advisory, Deterministic: r.Deterministic, NoBlock: r.NoBlock(), BlockFor: r.BlockFor(), Basis: r.Basis,
 		Tags:   slices.Clone(r.Tags),
-		Source: strings.Clone(ev.Source), SourceType: sentinel.SourceType(strings.Clone(string(ev.SourceType))),
+		Source: d.owned.source(ev.Source), SourceType: sentinel.SourceType(d.owned.kind(string(ev.SourceType))),
 		Count: count, Threshold: max(p.threshold, 1), Window: p.shown,
-		Sample: strings.Clone(ev.Raw[:min(len(ev.Raw), maxSample)]),
-		User:   strings.Clone(ev.User), Late: d.now.late, FromHeader: ev.FromHeader,
+		Sample: d.owned.sample(d.tick, ev.Raw[:min(len(ev.Raw), maxSample)]),
+		User:   d.owned.user(d.tick, ev.User), Late: d.now.late, FromHeader: ev.FromHeader,
 	}
 	if mt.User != "" {
 		det.User = strings.Clone(mt.User)

@@ -98,7 +98,11 @@ func (p panes) add(t *table, e *entry, at, now uint32, weight int) {
 		p.write(t, e, last%numPanes, e.inline[1])
 	}
 	if q > last {
-		for i := range min(q-last, numPanes) {
+		passed := min(q-last, numPanes)
+		if passed < numPanes && p.read(t, e, last%numPanes) == e.inline[1] {
+			passed = 0 // all is in the last pane: the others are empty
+		}
+		for i := range passed {
 			k := (last + 1 + i) % numPanes
 			if c := p.read(t, e, k); c != 0 {
 				e.inline[1] -= c
