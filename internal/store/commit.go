@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,9 +113,13 @@ func (tx *writer) results(r *Results) error {
 }
 
 func (tx *writer) threat(t *sentinel.Threat) error {
-	var before int
+	var old struct {
+		events                 int
+		severity, kind, status string
+		lo, hi                 []byte
+	}
 	row := tx.s.stmts[stmtThreatCount].QueryRowContext(context.Background(), t.ID)
-	known := row.Scan(&before) == nil
+	known := row.Scan(&old.events, &old.severity, &old.kind, &old.status, &old.lo, &old.hi) == nil
 	scope := t.Scope
 	if !scope.IsValid() {
 		scope = sentinel.Entity(t.AttackerIP)
@@ -128,13 +133,24 @@ func (tx *writer) threat(t *sentinel.Threat) error {
 	if t.AnomalyScore != nil {
 		anomaly = *t.AnomalyScore
 	}
-	err := tx.exec(stmtThreat, t.ID, mustStamp(t.CreatedAt), mustStamp(t.LastSeen), t.Source, string(t.SourceType),
-		t.Severity.String(), t.Type, t.Group, null(addrText(t.AttackerIP)), null(prefixText(t.Scope)),
-		null(t.AttackerGeo), null(t.Key), null(t.User), t.Description, null(strings.Join(t.Samples, "\n")),
-		t.RiskScore, t.Decision, null(t.RuleID), anomaly, null(t.LLMExplanation),
-		string(status), stamp(t.ResolvedAt), null(t.ResolvedBy), t.EventCount, evidenceJSON(t.Evidence),
-		toJSON(t.Score), null(strings.Join(t.MITRE, " ")), t.Action, t.ActionReason, null(t.Previous),
-		anyKey(lo), anyKey(hi), reversed(t.ID))
+	severity, source := t.Severity.String(), string(t.SourceType)
+	ip, scopeText, samples := null(addrText(t.AttackerIP)), null(prefixText(t.Scope)), null(strings.Join(t.Samples, "\n"))
+	evidence, parts, mitre := evidenceJSON(t.Evidence), toJSON(t.Score), null(strings.Join(t.MITRE, " "))
+	var err error
+	if known && old.severity == severity && old.kind == t.Type && old.status == string(status) && bytes.Equal(old.lo, lo) &&
+		bytes.Equal(old.hi, hi) {
+		err = tx.exec(stmtThreatAgain, mustStamp(t.LastSeen), t.Source, source, t.Group, ip, scopeText, null(t.AttackerGeo),
+			null(t.Key), null(t.User), t.Description, samples, t.RiskScore, t.Decision, null(t.RuleID), anomaly,
+			null(t.LLMExplanation), stamp(t.ResolvedAt), null(t.ResolvedBy), t.EventCount, evidence, parts, mitre,
+			t.Action, t.ActionReason, null(t.Previous), t.ID)
+	} else {
+		err = tx.exec(stmtThreat, t.ID, mustStamp(t.CreatedAt), mustStamp(t.LastSeen), t.Source, source,
+			severity, t.Type, t.Group, ip, scopeText, null(t.AttackerGeo), null(t.Key), null(t.User), t.Description, samples,
+			t.RiskScore, t.Decision, null(t.RuleID), anomaly, null(t.LLMExplanation),
+			string(status), stamp(t.ResolvedAt), null(t.ResolvedBy), t.EventCount, evidence,
+			parts, mitre, t.Action, t.ActionReason, null(t.Previous),
+			anyKey(lo), anyKey(hi), reversed(t.ID))
+	}
 	if err != nil || !t.AttackerIP.IsValid() {
 		return err
 	}
@@ -144,7 +160,7 @@ func (tx *writer) threat(t *sentinel.Threat) error {
 	}
 	entity := sentinel.Entity(t.AttackerIP)
 	return tx.exec(stmtReputation, entityText(entity), addrKey(entity.Addr()), mustStamp(t.CreatedAt),
-		mustStamp(t.LastSeen), max(t.EventCount-before, 0), fresh)
+		mustStamp(t.LastSeen), max(t.EventCount-old.events, 0), fresh)
 }
 
 // entityText is the key of the reputation: an IPv4 address, or the /64 of an

@@ -24,6 +24,7 @@ const (
 	stmtRollback
 	stmtThreatCount
 	stmtThreat
+	stmtThreatAgain
 	stmtAction
 	stmtRetire
 	stmtUnblock
@@ -49,12 +50,21 @@ var statements = [numStmts]string{
 	stmtCommit:   `COMMIT`,
 	stmtRollback: `ROLLBACK`,
 
-	stmtThreatCount: `SELECT event_count FROM threats WHERE id = ?`,
+	stmtThreatCount: `SELECT event_count, severity, type, status, ip_lo, ip_hi FROM threats WHERE id = ?`,
 	stmtThreat: `INSERT INTO threats (` + threatColumns + `, ip_lo, ip_hi, id_reversed)
 		VALUES (` + marks(33) + `)
 		ON CONFLICT (id) DO UPDATE SET ` + sets(threatColumns, "id", "created_at", "llm_explanation") + `,
 			llm_explanation = coalesce(excluded.llm_explanation, llm_explanation),
 			ip_lo = excluded.ip_lo, ip_hi = excluded.ip_hi`,
+
+	// The same for a threat whose severity, type, status and network are as they
+	// were, as it is with most changes: half of the indexes need not be touched.
+	stmtThreatAgain: `UPDATE threats SET last_seen = ?, source = ?, source_type = ?, group_name = ?, attacker_ip = ?,
+			scope = ?, attacker_geo = ?, key = ?, user = ?, description = ?, raw_log = ?, risk_score = ?, decision = ?,
+			rule_id = ?, anomaly_score = ?, llm_explanation = coalesce(?, llm_explanation), resolved_at = ?,
+			resolved_by = ?, event_count = ?, evidence = ?, score_parts = ?, mitre = ?, action = ?, action_reason = ?,
+			previous = ?
+		WHERE id = ?`,
 
 	// The threat is looked up, so that a block whose threat was lost or purged
 	// can be stored all the same.

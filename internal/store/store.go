@@ -171,7 +171,7 @@ func dsn(path string, params string, pragmas ...string) string {
 func writerDSN(path string, busy time.Duration) string {
 	return dsn(path, "_txlock=immediate", fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
 		"auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "foreign_keys(1)",
-		"cache_size(-4096)", "journal_size_limit(16777216)", "temp_store(memory)", "trusted_schema(0)")
+		"cache_size(-4096)", "journal_size_limit(16777216)", "wal_autocheckpoint(3000)", "temp_store(memory)", "trusted_schema(0)")
 }
 
 func readerDSN(path string, busy time.Duration) string {
