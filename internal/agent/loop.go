@@ -23,7 +23,7 @@ const (
 	// Writing down every count that changed pauses for so many times as long as
 	// it took, within these bounds: a flood grows thousands of cases a second.
 	countPause    = 30
-	maxCountPause = 10 * time.Second
+	maxCountPause = 15 * time.Second
 	// What is to take effect is committed at once, unless the last commit was
 	// just now: then it waits for so many times as long as that took, and takes
 	// along what comes meanwhile.
