@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/sentinel-ai/sentinel-ai"
 )
@@ -22,6 +23,12 @@ const (
 	maxTextBytes   = 512 // description
 	maxNameBytes   = 128 // user, source, group, type, key of a case
 	maxCount       = 1 << 40
+
+	// A case with all that it may hold takes about 20 KiB, most take 2. All
+	// open ones together may take meanCaseBytes for each of Config.MaxCases.
+	meanCaseBytes  = 3 << 10
+	leastCaseBytes = 1 << 20
+	bareCaseBytes  = int(unsafe.Sizeof(openCase{})) + 512 // with its places in maps
 )
 
 // caseKey is what a case is about: an entity, or a key in words, in one group.
@@ -93,6 +100,25 @@ type openCase struct {
 	justified, alarmed bool
 	// bestWeight is the weight of the rule that names the threat.
 	bestWeight float64
+	// size is what the decider has counted for it, in bytes.
+	size int
+}
+
+// bytes is about what the case takes.
+func (c *openCase) bytes() int {
+	t := &c.threat
+	n := bareCaseBytes + cap(t.Score.Rules)*int(unsafe.Sizeof(sentinel.RulePart{})) + cap(c.rules)*int(unsafe.Sizeof(ruleMemory{})) +
+		cap(t.Evidence)*int(unsafe.Sizeof(sentinel.Evidence{})) + 16*(cap(t.Samples)+cap(t.MITRE))
+	for _, s := range t.Samples {
+		n += len(s)
+	}
+	for i := range t.Evidence {
+		n += len(t.Evidence[i].Text)
+	}
+	for i := range c.rules {
+		n += 8 * cap(c.rules[i].templates)
+	}
+	return n
 }
 
 // ruleMemory is what a case remembers about a rule besides its part in the score.

@@ -206,6 +206,42 @@ func TestManyCases(t *testing.T) {
 	}
 }
 
+// Cases with all that they may hold give way before they fill the memory.
+func TestFullCases(t *testing.T) {
+	d := newDecider(func(c *Config) { c.MaxCases = 500 })
+	states := map[string]bool{}
+	for i := range 500 {
+		a := netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
+		for k := range 40 {
+			at := t0.Add(time.Duration(i)*time.Second + time.Duration(k)*time.Millisecond)
+			det := probe(a.String(), at, uint64(k))
+			det.RuleID = fmt.Sprintf("WEB_%d", k)
+			det.Sample = fmt.Sprint(k) + strings.Repeat("x", 2000)
+			det.Evidence = []sentinel.Evidence{{Field: "raw", Text: fmt.Sprint(k) + strings.Repeat("a", 600), Start: 1, End: 9}}
+			for _, threat := range d.Detect(at, det).Threats {
+				states[threat.ID] = true
+			}
+			if limit := 500*meanCaseBytes + 32<<10; d.caseBytes > limit {
+				t.Fatalf("%d bytes, more than %d", d.caseBytes, limit)
+			}
+		}
+	}
+	sum := 0
+	for _, c := range d.byID {
+		sum += c.bytes()
+		if c.bytes() > 24<<10 {
+			t.Errorf("a case takes %d bytes", c.bytes())
+		}
+	}
+	if sum != d.caseBytes || len(d.byID) < 50 || len(states) != 500 || d.Stats().CasesEvicted != uint64(500-len(d.byID)) {
+		t.Errorf("%d bytes counted, %d taken by %d cases, %d seen, %+v", d.caseBytes, sum, len(d.byID), len(states), d.Stats())
+	}
+	d.Tick(t0.Add(48 * time.Hour))
+	if d.caseBytes != 0 {
+		t.Errorf("%d bytes of no case", d.caseBytes)
+	}
+}
+
 // What is handed out shares nothing with the case.
 func TestEffectsAreOwned(t *testing.T) {
 	d := newDecider(nil)

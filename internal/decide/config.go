@@ -29,7 +29,8 @@ type Config struct {
 	// MinBits4 and MinBits6 are the widest automatic block, as prefix lengths.
 	MinBits4, MinBits6 int
 	// CaseIdle closes a case after so long without a firing, CaseMax in any
-	// event. MaxCases bounds the open ones: the least recently fired gives way.
+	// event. MaxCases bounds the open ones, 1 to 262,144, and together with
+	// them their memory, 3 KiB each: the least recently fired gives way.
 	CaseIdle, CaseMax time.Duration
 	MaxCases          int
 }
@@ -47,7 +48,7 @@ func DefaultConfig() Config {
 		MinBits6:           56,
 		CaseIdle:           time.Hour,
 		CaseMax:            24 * time.Hour,
-		MaxCases:           2_048,
+		MaxCases:           16_384,
 	}
 }
 
@@ -74,8 +75,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("max_prefix.v6: /%d is not between /32 and /64", c.MinBits6)
 	case c.CaseIdle < time.Second || c.CaseMax < c.CaseIdle:
 		return fmt.Errorf("case_idle: %v must be at least 1s and at most case_max, %v", c.CaseIdle, c.CaseMax)
-	case c.MaxCases < 1 || c.MaxCases > 100_000:
-		return fmt.Errorf("max_cases: %d is not between 1 and 100000", c.MaxCases)
+	case c.MaxCases < 1 || c.MaxCases > 262_144:
+		return fmt.Errorf("max_cases: %d is not between 1 and 262144", c.MaxCases)
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type Decider struct {
 	cases *lru[caseKey, *openCase] // by last firing
 	byID  map[string]*openCase
 	dirty []*openCase
+	// caseBytes is about what all open cases take.
+	caseBytes int
 
 	blocks  *blockTable
 	history history
@@ -93,6 +95,9 @@ func (d *Decider) Detect(now time.Time, det *sentinel.Detection) Effects {
 	d.stats.Detections++
 	c, visible := d.join(now, at, det, &fx)
 	changed, rescore := c.add(det)
+	if changed || rescore {
+		d.weigh(c)
+	}
 	visible = visible || changed
 	c.fired = at
 	decision := c.threat.Decision
@@ -158,7 +163,7 @@ func (d *Decider) Tick(now time.Time) Effects {
 	for n := d.cases.oldest(); n != nil && at-n.value.fired >= d.cfg.CaseIdle; n = d.cases.oldest() {
 		d.closeCase(n, &fx)
 	}
-	for d.cases.len() > d.cfg.MaxCases {
+	for d.cases.len() > d.cfg.MaxCases || d.cases.len() > 1 && d.crowded() {
 		d.stats.CasesEvicted++
 		d.closeCase(d.cases.oldest(), &fx)
 	}
@@ -176,7 +181,7 @@ func (d *Decider) join(now time.Time, at time.Duration, det *sentinel.Detection,
 		}
 		d.closeCase(n, fx)
 	}
-	for d.cases.len() >= d.cfg.MaxCases {
+	for d.cases.len() >= d.cfg.MaxCases || d.cases.len() > 0 && d.crowded() {
 		d.stats.CasesEvicted++
 		d.closeCase(d.cases.oldest(), fx)
 	}
@@ -207,6 +212,19 @@ func (d *Decider) closeCase(n *lruNode[caseKey, *openCase], fx *Effects) {
 	}
 	delete(d.byID, c.threat.ID)
 	d.cases.remove(n)
+	d.caseBytes -= c.size
+}
+
+// weigh counts the memory of a case anew.
+func (d *Decider) weigh(c *openCase) {
+	size := c.bytes()
+	d.caseBytes += size - c.size
+	c.size = size
+}
+
+// crowded reports whether the open cases take more memory than they may.
+func (d *Decider) crowded() bool {
+	return d.caseBytes > max(d.cfg.MaxCases*meanCaseBytes, leastCaseBytes)
 }
 
 // soil notes that a case has changes to be handed out later.

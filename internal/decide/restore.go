@@ -129,7 +129,7 @@ func (d *Decider) reopen(now time.Time, at time.Duration, open []sentinel.Threat
 			continue
 		}
 		d.history.open(key, at-age, t.ID)
-		if idle >= d.cfg.CaseIdle || age >= d.cfg.CaseMax || d.cases.get(key) != nil || d.cases.len() >= d.cfg.MaxCases {
+		if idle >= d.cfg.CaseIdle || age >= d.cfg.CaseMax || d.cases.get(key) != nil || d.cases.len() >= d.cfg.MaxCases || d.crowded() {
 			continue
 		}
 		c := &openCase{threat: cloneThreat(t), opened: at - age, fired: at - idle, dirty: -1}
@@ -142,6 +142,7 @@ func (d *Decider) reopen(now time.Time, at time.Duration, open []sentinel.Threat
 		if e := d.blocks.get(key.scope); e != nil && t.Action != ActionAlert && t.Action != ActionNone {
 			c.verdict = verdictOf(e)
 		}
+		d.weigh(c)
 		d.cases.add(key, c)
 		d.byID[t.ID] = c
 	}
