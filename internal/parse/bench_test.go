@@ -43,6 +43,23 @@ var hot = []struct {
 	{"nginx_error", sentinel.TypeNginx, []string{
 		`2026/03/01 11:59:58 [error] 2833#2833: *16336 open() "/var/www/x" failed (2: No such file or directory), client: 198.51.100.7, server: localhost, request: "GET /x HTTP/1.1", host: "example.com"`,
 	}},
+	{"mail", sentinel.TypeMail, []string{
+		"Mar  1 11:59:58 mx postfix/smtpd[7]: warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
+		"Mar  1 11:59:58 mx dovecot: imap-login: Disconnected (auth failed, 2 attempts in 9 secs): user=<bob>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, TLS",
+		"Mar  1 11:59:58 mx postfix/qmgr[7]: 4F2D1: from=<a@b.example>, size=4000, nrcpt=1 (queue active)",
+	}},
+	{"raw", sentinel.TypeApp, []string{
+		"2026-03-01 11:59:58 77 [Warning] Access denied for user 'bob'@'198.51.100.7' (using password: YES)",
+		"[2026-03-01 11:59:58] NOTICE[7] chan_sip.c: Registration from '<sip:1@x>' failed for '198.51.100.7:5060' - Wrong password",
+		"2026-03-01T11:59:58.123Z: Failed Login: username=bob ip=198.51.100.7",
+	}},
+	{"json", sentinel.TypeJSON, []string{
+		`{"time_iso8601":"2026-03-01T11:59:58+00:00","remote_addr":"198.51.100.7","request":"GET /x HTTP/1.1","status":"200","body_bytes_sent":"5","http_user_agent":"ua"}`,
+		`{"level":"info","ts":1772366398.5,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"198.51.100.7","remote_port":"4242","proto":"HTTP/2.0","method":"GET","host":"h","uri":"/x?y=1","headers":{"User-Agent":["ua"]}},"user_id":"","duration":0.01,"size":12,"status":404}`,
+	}},
+	{"audit", sentinel.TypeAudit, []string{
+		"type=USER_AUTH msg=audit(1772366398.123:9): pid=7 uid=0 msg='op=password acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=198.51.100.7 terminal=ssh res=failed'",
+	}},
 	{"other", sentinel.TypeAuto, []string{
 		"Mar  1 11:59:58 web1 systemd-logind[700]: New session 17 of user deploy.",
 		"<86>1 2026-03-01T11:59:58Z web1 sudo 4411 - - deploy : TTY=pts/0 ; PWD=/home/deploy ; USER=root ; COMMAND=/usr/bin/id",

@@ -212,21 +212,24 @@ type reading struct {
 // read matches a whole message.
 func (f *form) read(s string, r *reading) bool {
 	head := &f.segs[0]
-	// Most templates fail at their first word.
-	if len(head.elems) > 0 && head.elems[0].kind == elemText && !strings.HasPrefix(s, head.elems[0].text) {
-		return false
-	}
-	var low, high [maxSegments]found
 	n := len(f.segs) - 1
-	low[0] = found{at: -1}
-	if !head.match(s, 0, n == 0, &low[0]) {
+	start := found{at: -1}
+	if !head.match(s, 0, n == 0, &start) {
 		return false
 	}
-	r.at, r.user, r.how, r.doubt = -1, low[0].user, low[0].method, false
+	r.at, r.user, r.how, r.doubt = -1, start.user, start.method, false
 	if n == 0 {
-		r.found = low[0]
+		r.found = start
 		return true
 	}
+	return f.readGaps(s, &start, r)
+}
+
+// readGaps reads what follows the first segment.
+func (f *form) readGaps(s string, start *found, r *reading) bool {
+	var low, high [maxSegments]found
+	n := len(f.segs) - 1
+	low[0] = *start
 	high[0] = low[0]
 	tail := &f.segs[n]
 	end, only := len(s), true
@@ -324,8 +327,24 @@ func (g *grammar) read(s string, ev *sentinel.Event) bool {
 	}
 	var best, r reading
 	hit := -1
+	// Most templates fail at their first word or lack their longest, which many
+	// of them share.
+	var known, there [maxKeys / 64]uint64
 	for i := range g.forms {
 		f := &g.forms[i]
+		if e := f.segs[0].elems; len(e) > 0 && e[0].kind == elemText && !strings.HasPrefix(s, e[0].text) {
+			continue
+		}
+		at, bit := f.key>>6, uint64(1)<<(f.key&63)
+		if known[at]&bit == 0 {
+			known[at] |= bit
+			if strings.Contains(s, g.keys[f.key]) {
+				there[at] |= bit
+			}
+		}
+		if there[at]&bit == 0 {
+			continue
+		}
 		text := s
 		if len(f.segs[len(f.segs)-1].elems) > 0 {
 			text = trimmed // some add a space at the end
@@ -362,4 +381,3 @@ func (g *grammar) read(s string, ev *sentinel.Event) bool {
 	}
 	return true
 }
-

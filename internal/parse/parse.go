@@ -84,6 +84,7 @@ const (
 	formatApacheError
 	formatAudit
 	formatRaw
+	formatJSON
 	numFormats
 )
 
@@ -102,6 +103,8 @@ func (p *Parser) try(f format, line string, now, ref time.Time, ev *sentinel.Eve
 		return !p.web && p.audit(line, ev)
 	case formatRaw:
 		return p.raw(line, now, ref, ev)
+	case formatJSON:
+		return p.json(line, ev)
 	}
 	return false
 }

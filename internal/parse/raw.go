@@ -210,9 +210,11 @@ func (p *Parser) raw(line string, now, ref time.Time, ev *sentinel.Event) bool {
 		return false
 	}
 	ev.Message = s
-	if line[0] == '@' {
+	if line[0] == '@' || line[0] == '[' {
 		tag, ok := cutTag(s)
-		return ok && !tag.plain && p.program(&tag, ev)
+		if ok && !tag.plain && (line[0] == '@' || grammarFor(tag.program) == namedGrammar) {
+			return p.program(&tag, ev)
+		}
 	}
 	if mysqldRaw(s, ev) {
 		return true

@@ -67,8 +67,8 @@ var mongoGrammar = newGrammar("mongod", sentinel.TypeDB, nil, []message{
 })
 
 var postgresGrammar = newGrammar("postgres", sentinel.TypeDB, cleanPostgres, []message{
-	{fails, `FATAL:{pad}no pg_hba.conf entry for ⟨replication connection from |⟩host "{addr}", user "{user}", {any}`},
-	{fails, `FATAL:{pad}pg_hba.conf rejects ⟨connection for|replication connection for⟩ host "{addr}", user "{user}", {any}`},
+	{fails, `FATAL:{pad}no pg_hba.conf entry for ⟨replication connection from |⟩host "{addr}", user "{user}", database "{any}`},
+	{fails, `FATAL:{pad}pg_hba.conf rejects ⟨connection for|replication connection for⟩ host "{addr}", user "{user}", database "{any}`},
 	{fails, `FATAL:{pad}⟨password|Ident|Peer|PAM|LDAP|GSSAPI|certificate|MD5⟩ authentication failed for user "{user}"`},
 	{fails, `FATAL:{pad}role "{user}" does not exist`},
 	{fails, `{addr}⟨({port})|⟩ {any}FATAL:{pad}⟨password|PAM|LDAP|certificate⟩ authentication failed for user "{user}"`},

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -112,6 +113,7 @@ type form struct {
 	at   int // the segment with the peer, -1 without
 	// early and late say that no client writes before or behind the peer.
 	early, late bool
+	key         int    // index in grammar.keys, of the longest word in it
 	source      string // the template, for tests
 }
 
@@ -120,8 +122,12 @@ type grammar struct {
 	program string // for logs that do not name it
 	source  sentinel.SourceType
 	forms   []form
+	keys    []string
 	clean   func(string) string // takes what stands before a message
 }
+
+// maxKeys bounds the different keys of a grammar.
+const maxKeys = 256
 
 // newGrammar compiles a table. It panics on a template with a fault, which is
 // one of the program.
@@ -129,10 +135,32 @@ func newGrammar(program string, source sentinel.SourceType, clean func(string) s
 	g := &grammar{program: program, source: source, clean: clean}
 	for _, m := range table {
 		for _, text := range expand(m.text) {
-			g.forms = append(g.forms, newForm(m.does, text))
+			f := newForm(m.does, text)
+			key := f.longest()
+			if f.key = slices.Index(g.keys, key); f.key < 0 {
+				f.key = len(g.keys)
+				g.keys = append(g.keys, key)
+			}
+			g.forms = append(g.forms, f)
 		}
 	}
+	if len(g.keys) > maxKeys {
+		panic("the table of " + program + " is too long")
+	}
 	return g
+}
+
+// longest returns the longest fixed text of a template.
+func (f *form) longest() string {
+	best := ""
+	for i := range f.segs {
+		for _, e := range f.segs[i].elems {
+			if len(e.text) > len(best) {
+				best = e.text
+			}
+		}
+	}
+	return best
 }
 
 // expand writes out the choices.

@@ -1,0 +1,425 @@
+package parse
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+)
+
+// maxNested bounds the objects and lists of a JSON line that stand in one
+// another.
+const maxNested = 8
+
+// A slot is a value of a JSON line that means something.
+type slot uint8
+
+const (
+	slotAddr slot = iota
+	slotPeerPort
+	slotUser
+	slotMethod
+	slotTarget
+	slotRequest
+	slotProto
+	slotStatus
+	slotBytes
+	slotAgent
+	slotReferer
+	slotHost
+	slotForwarded
+	slotTime
+	slotEpoch
+	slotMessage
+	slotEvent
+	slotApp
+	slotClass
+	slotRemote
+	slotIdent
+	slotComm
+	slotPID
+	slotHostname
+	slotMicros
+	numSlots
+)
+
+// slotFor finds the slot of a key. parent is the key of the object around it,
+// empty at the top. Headers are objects with keys of the client's choice: they
+// are never looked into but for two names.
+func slotFor(parent, key string, depth int) (slot, bool) {
+	switch {
+	case depth == 1:
+		switch key {
+		case "remote_addr", "client_ip", "ClientHost", "remoteAddr", "src_ip", "remote_ip":
+			return slotAddr, true
+		case "src_port", "remote_port", "ClientPort":
+			return slotPeerPort, true
+		case "remote_user", "ClientUsername", "user", "username", "user_id":
+			return slotUser, true
+		case "request_method", "RequestMethod", "method":
+			return slotMethod, true
+		case "request_uri", "RequestPath", "uri":
+			return slotTarget, true
+		case "request":
+			return slotRequest, true
+		case "server_protocol", "RequestProtocol", "proto":
+			return slotProto, true
+		case "status", "DownstreamStatus":
+			return slotStatus, true
+		case "body_bytes_sent", "bytes_sent", "DownstreamContentSize", "size":
+			return slotBytes, true
+		case "http_user_agent", "request_User-Agent", "user_agent", "userAgent":
+			return slotAgent, true
+		case "http_referer", "http_referrer", "request_Referer", "referer":
+			return slotReferer, true
+		case "host", "RequestHost", "http_host", "server_name":
+			return slotHost, true
+		case "http_x_forwarded_for", "request_X-Forwarded-For":
+			return slotForwarded, true
+		case "time", "timestamp", "time_iso8601", "time_local", "StartUTC", "@timestamp":
+			return slotTime, true
+		case "ts", "msec":
+			return slotEpoch, true
+		case "message", "MESSAGE", "msg":
+			return slotMessage, true
+		case "eventid":
+			return slotEvent, true
+		case "app":
+			return slotApp, true
+		case "c":
+			return slotClass, true
+		case "SYSLOG_IDENTIFIER":
+			return slotIdent, true
+		case "_COMM":
+			return slotComm, true
+		case "_PID":
+			return slotPID, true
+		case "_HOSTNAME":
+			return slotHostname, true
+		case "__REALTIME_TIMESTAMP":
+			return slotMicros, true
+		}
+	case depth == 2 && parent == "request": // Caddy
+		switch key {
+		case "remote_ip", "remote_addr":
+			return slotAddr, true
+		case "remote_port":
+			return slotPeerPort, true
+		case "method":
+			return slotMethod, true
+		case "uri":
+			return slotTarget, true
+		case "proto":
+			return slotProto, true
+		case "host":
+			return slotHost, true
+		}
+	case depth == 2 && parent == "attr": // MongoDB
+		switch key {
+		case "remote", "client":
+			return slotRemote, true
+		case "principalName", "user":
+			return slotUser, true
+		}
+	case depth == 2 && parent == "t" && key == "$date":
+		return slotTime, true
+	case depth == 3 && parent == "headers":
+		switch key {
+		case "User-Agent":
+			return slotAgent, true
+		case "Referer":
+			return slotReferer, true
+		}
+	}
+	return 0, false
+}
+
+// values holds the slots. A key that comes twice makes a line that no logger
+// writes: somebody broke out of a string.
+type values struct {
+	text [numSlots]string
+	set  [numSlots]bool
+}
+
+func (v *values) put(s slot, text string) bool {
+	if v.set[s] {
+		switch s {
+		case slotAddr:
+			if v.text[s] != text {
+				v.text[s] = "-" // which of them?
+			}
+			return true
+		case slotHost, slotTime, slotUser, slotBytes:
+			return true // the same under two names
+		}
+		return v.text[s] == text
+	}
+	v.set[s], v.text[s] = true, text
+	return true
+}
+
+// scanJSON reads an object's scalars into their slots. It reports false for
+// what is no JSON object or has a key twice.
+func scanJSON(s string, v *values) bool {
+	var kinds [maxNested]byte
+	var names [maxNested]string // the key that the object at this depth stands under
+	depth, key, haveKey, inHeaders := 0, "", false, 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch c {
+		case ' ', '\t', ',', '\n', '\r':
+			i++
+		case ':':
+			haveKey = true
+			i++
+		case '{', '[':
+			if depth == maxNested || i > 0 && depth == 0 {
+				return false
+			}
+			kinds[depth] = c
+			if c == '[' && depth > 0 && kinds[depth-1] == '{' || c == '{' {
+				names[depth] = key
+			}
+			if c == '{' && (key == "headers" || key == "resp_headers") && inHeaders == 0 {
+				inHeaders = depth + 1
+			}
+			depth++
+			if c == '{' {
+				key, haveKey = "", false
+			}
+			i++
+		case '}', ']':
+			if depth == 0 || kinds[depth-1]+2 != c {
+				return false
+			}
+			depth--
+			if inHeaders == depth+1 {
+				inHeaders = 0
+			}
+			key, haveKey = "", false
+			i++
+		default:
+			if depth == 0 {
+				return false
+			}
+			text, n := scalar(s[i:])
+			if n == 0 {
+				return false
+			}
+			i += n
+			if kinds[depth-1] == '{' && !haveKey {
+				key = text
+				continue
+			}
+			level := depth
+			parent := ""
+			if kinds[depth-1] == '[' { // the first of a list stands for it
+				level--
+			}
+			if level > 0 {
+				parent = names[level-1]
+			}
+			if inHeaders == 0 || parent == "headers" && level == 3 {
+				if at, ok := slotFor(parent, key, level); ok && !v.put(at, text) {
+					return false
+				}
+			}
+			if kinds[depth-1] == '{' {
+				key, haveKey = "", false
+			}
+		}
+	}
+	return depth == 0
+}
+
+// scalar reads a string, without its quotes, or a number or word. It returns
+// its length, 0 if there is none.
+func scalar(s string) (string, int) {
+	if s[0] == '"' {
+		for i := 1; i < len(s); i++ {
+			switch s[i] {
+			case '\\':
+				i++
+			case '"':
+				return s[1:i], i + 1
+			}
+		}
+		return "", 0
+	}
+	i := 0
+	for i < len(s) && (s[i]-'0' <= 9 || s[i]|0x20 >= 'a' && s[i]|0x20 <= 'z' || s[i] == '.' || s[i] == '-' || s[i] == '+') {
+		i++
+	}
+	return s[:i], i
+}
+
+// plain undoes JSON's escapes; it allocates only if there are some.
+func plain(s string) string {
+	i := strings.IndexByte(s, '\\')
+	if i < 0 {
+		return s
+	}
+	b := append(make([]byte, 0, len(s)), s[:i]...)
+	for ; i < len(s); i++ {
+		c := s[i]
+		if c != '\\' || i+1 == len(s) {
+			b = append(b, c)
+			continue
+		}
+		i++
+		switch e := s[i]; e {
+		case 'n':
+			b = append(b, '\n')
+		case 't':
+			b = append(b, '\t')
+		case 'r':
+			b = append(b, '\r')
+		case 'b':
+			b = append(b, '\b')
+		case 'f':
+			b = append(b, '\f')
+		case 'u':
+			if i+4 < len(s) {
+				if r, err := strconv.ParseUint(s[i+1:i+5], 16, 32); err == nil {
+					b = utf8.AppendRune(b, rune(r))
+					i += 4
+					continue
+				}
+			}
+			b = append(b, c, e)
+		case 'x': // nginx without escape=json
+			b = append(b, c, e)
+		default:
+			b = append(b, e)
+		}
+	}
+	return string(b)
+}
+
+// json reads a line that is a JSON object: an access log, the journal, or the
+// log of an application that is known.
+func (p *Parser) json(line string, ev *sentinel.Event) bool {
+	if line[0] != '{' {
+		return false
+	}
+	var v values
+	if !scanJSON(line, &v) {
+		return false
+	}
+	p.jsonTime(&v, ev)
+	ev.SourceType = sentinel.TypeJSON
+	ev.SrcIP, ev.SrcPort, _ = parseAddrPort(v.text[slotAddr])
+	if port, ok := parsePort(v.text[slotPeerPort]); ok && ev.SrcPort == 0 && ev.SrcIP.IsValid() {
+		ev.SrcPort = port
+	}
+	if v.set[slotStatus] && ev.SrcIP.IsValid() && (v.set[slotRequest] || v.set[slotTarget]) {
+		p.jsonAccess(&v, ev)
+		return true
+	}
+	if p.web {
+		return false
+	}
+	ev.Message = plain(v.text[slotMessage])
+	switch {
+	case v.set[slotMessage] && (v.set[slotIdent] || v.set[slotComm]):
+		ev.SrcIP, ev.SrcPort = netip.Addr{}, 0
+		return p.journal(&v, ev)
+	case strings.HasPrefix(v.text[slotEvent], "cowrie."):
+		// Nobody has business on a honeypot.
+		ev.Program, ev.SourceType = "cowrie", sentinel.TypeApp
+		ev.User = plain(v.text[slotUser])
+		switch v.text[slotEvent] {
+		case "cowrie.session.connect":
+			failed(ev, sentinel.AuthStepSummary)
+		case "cowrie.login.failed", "cowrie.login.success":
+			failed(ev, sentinel.AuthStepFailed)
+		}
+	case v.text[slotClass] == "ACCESS":
+		ev.Program, ev.SourceType = "mongod", sentinel.TypeDB
+		ev.SrcIP, ev.SrcPort, _ = parseAddrThenPort(v.text[slotRemote])
+		ev.User = plain(v.text[slotUser])
+		switch {
+		case strings.HasPrefix(ev.Message, "Authentication failed"), strings.HasPrefix(ev.Message, "Failed to authenticate"):
+			failed(ev, sentinel.AuthStepFailed)
+		case strings.HasPrefix(ev.Message, "Authentication succeeded"), strings.HasPrefix(ev.Message, "Successfully authenticated"):
+			ev.Type, ev.Outcome = sentinel.EventAuthOK, "success"
+		}
+	case v.set[slotAddr] && v.set[slotApp]:
+		ev.Program, ev.SourceType = "nextcloud", sentinel.TypeApp
+		switch {
+		case strings.HasPrefix(ev.Message, "Login failed:"), strings.HasPrefix(ev.Message, "Two-factor challenge failed"):
+			failed(ev, sentinel.AuthStepFailed)
+		case strings.HasPrefix(ev.Message, "Trusted domain error."):
+			ev.Type = sentinel.EventAuthProbe
+		}
+	}
+	return true
+}
+
+// jsonTime reads whichever stamp there is.
+func (p *Parser) jsonTime(v *values, ev *sentinel.Event) {
+	if s := v.text[slotTime]; s != "" {
+		if t, n := p.isoStamp(s); n == len(s) && n > 0 {
+			ev.Time = t
+		} else if t, ok := p.clfStamp(s); ok {
+			ev.Time = t
+		}
+		return
+	}
+	whole, fraction, _ := strings.Cut(v.text[slotEpoch], ".")
+	unit := int64(0)
+	if micros := v.text[slotMicros]; len(micros) > 6 {
+		whole, fraction = micros[:len(micros)-6], micros[len(micros)-6:]
+	}
+	if len(fraction) >= 3 {
+		ms, ok := atoi(fraction[:3])
+		if ok {
+			unit = int64(ms) * int64(time.Millisecond)
+		}
+	}
+	if sec, err := strconv.ParseInt(whole[:min(len(whole), 11)], 10, 64); err == nil && sec > 0 {
+		ev.Time = time.Unix(sec, unit).UTC()
+	}
+}
+
+// jsonAccess makes the event of a request.
+func (p *Parser) jsonAccess(v *values, ev *sentinel.Event) {
+	h := &ev.HTTP
+	ev.Type = sentinel.EventHTTPAccess
+	if v.set[slotTarget] {
+		h.Method, h.Proto = plain(v.text[slotMethod]), plain(v.text[slotProto])
+		h.Target = unescape(plain(v.text[slotTarget]))
+		h.Malformed = !isMethod(h.Method)
+		h.Path, h.Query, _ = strings.Cut(h.Target, "?")
+	} else {
+		requestLine(plain(v.text[slotRequest]), h)
+	}
+	if n, ok := atoi(v.text[slotStatus]); ok && n <= 999 {
+		h.Status = n
+	}
+	if n, ok := atoi(v.text[slotBytes]); ok {
+		h.Bytes = int64(n)
+	}
+	h.UserAgent, h.Referer = unescape(plain(dash(v.text[slotAgent]))), unescape(plain(dash(v.text[slotReferer])))
+	h.Host = plain(v.text[slotHost])
+	ev.User = plain(dash(v.text[slotUser]))
+	if f := plain(dash(v.text[slotForwarded])); f != "" && len(p.cfg.TrustedProxies) > 0 {
+		p.forwarded(f, ev)
+	}
+}
+
+// journal reads an entry of "journalctl -o json". Whoever may write to the
+// journal chooses its identifier; the name of the process is the system's own.
+func (p *Parser) journal(v *values, ev *sentinel.Event) bool {
+	t := tag{program: plain(v.text[slotIdent]), text: ev.Message}
+	comm := plain(v.text[slotComm])
+	if t.program == "" || isSSHD(t.program) && comm != "" && !isSSHD(comm) || comm == "logger" {
+		t.program = comm
+	}
+	t.pid, _ = atoi(v.text[slotPID])
+	ev.Host = plain(v.text[slotHostname])
+	return p.program(&t, ev)
+}
