@@ -183,6 +183,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	others.Go(func() error { a.watchHost(rest); return nil })
 
 	debug.FreeOSMemory() // compiling rules left more behind than the agent needs
+	if err := host.ForgetProgram(); err != nil {
+		a.log.Debug("the pages of starting stay in memory", "error", err)
+	}
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
 		"rules", rules, "pid", os.Getpid())

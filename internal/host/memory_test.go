@@ -1,0 +1,30 @@
+package host
+
+import "testing"
+
+func TestForgetProgram(t *testing.T) {
+	if err := ForgetProgram(); err != nil {
+		t.Fatal(err)
+	}
+	if u := Self(); u.Memory == 0 { // the program goes on
+		t.Error("no memory in use")
+	}
+}
+
+func TestCleanMappings(t *testing.T) {
+	const exe = "/usr/bin/sentinel-agent"
+	for line, want := range map[string]bool{
+		"00400000-00aa8000 r-xp 00000000 fe:00 9981409      " + exe:  true,
+		"00aa8000-01168000 r--p 006a8000 fe:00 9981409      " + exe:  true,
+		"01168000-011d0000 rw-p 00d68000 fe:00 9981409      " + exe:  false, // holds variables
+		"7f0300000000-7f0300001000 r--s 00000000 fe:00 1234 " + exe:  false, // shared
+		"00400000-00aa8000 r-xp 00000000 fe:00 9981409      /bin/sh": false,
+		"7ffd0000-7ffd1000 r-xp 00000000 00:00 0            [vdso]":  false,
+		"nonsense":              false,
+		"x-y r-xp 0 0 0 " + exe: false,
+	} {
+		if _, n, ok := clean(line, exe); ok != want || ok && n == 0 {
+			t.Errorf("clean(%q) is %v, %d", line, ok, n)
+		}
+	}
+}
