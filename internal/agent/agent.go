@@ -182,10 +182,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	others.Go(func() error { a.watchHost(rest); return nil })
 
-	debug.FreeOSMemory() // compiling rules left more behind than the agent needs
-	if err := host.ForgetProgram(); err != nil {
-		a.log.Debug("the pages of starting stay in memory", "error", err)
-	}
+	others.Go(func() error { a.tidy(rest); return nil })
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
 		"rules", rules, "pid", os.Getpid())
@@ -206,6 +203,24 @@ func (a *Agent) Run(ctx context.Context) error {
 	err = errors.Join(err, others.Wait(), a.store.Close())
 	a.log.Info("agent stopped", "error", err)
 	return err
+}
+
+// settleTime is how long starting takes, roomily.
+const settleTime = 3 * time.Second
+
+// tidy gives back the memory that starting took and running does not need:
+// what compiling the rules left behind, and pages of the program itself.
+func (a *Agent) tidy(ctx context.Context) {
+	debug.FreeOSMemory()
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(settleTime):
+	}
+	debug.FreeOSMemory()
+	if err := host.ForgetProgram(); err != nil {
+		a.log.Debug("the pages of starting stay in memory", "error", err)
+	}
 }
 
 // notify tells systemd; it is no fault if there is none.
