@@ -28,7 +28,7 @@ const (
 	// just now: then it waits for so many times as long as that took, and takes
 	// along what comes meanwhile.
 	groupPause    = 4
-	maxGroupPause = 50 * time.Millisecond
+	maxGroupPause = 100 * time.Millisecond
 )
 
 // pace says when the next commit is due. Engine's goroutine only.
