@@ -243,7 +243,7 @@ func (a *Agent) flush() error {
 	err := a.store.Commit(context.Background(), p.results)
 	switch {
 	case err == nil:
-		p.results = store.Results{}
+		p.results, p.shapes = store.Results{}, 0
 	case store.Retryable(err):
 		p.bound()
 	default:

@@ -24,6 +24,8 @@ type pending struct {
 	changes []change
 	allow   bool
 
+	// at is the place of each threat in results.Threats.
+	at map[string]int
 	// open are the cases counted as opened, so that each counts once.
 	open map[string]struct{}
 	// shapes is how many unparsed lines were sampled since the last commit.
@@ -38,7 +40,7 @@ type change struct {
 
 const (
 	// maxOpen bounds open; the decider itself holds fewer cases.
-	maxOpen = 16 << 10
+	maxOpen = 64 << 10
 	// maxShapes bounds the sampling of unparsed lines between two commits.
 	maxShapes = 64
 	// While the database cannot be written, so much is kept for later.
@@ -59,7 +61,9 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 			opened++
 		}
 	}
-	p.results.Threats = append(p.results.Threats, fx.Threats...)
+	for i := range fx.Threats {
+		p.threat(&fx.Threats[i])
+	}
 	for _, b := range fx.Blocks {
 		p.results.Blocks = append(p.results.Blocks, b.Record())
 	}
@@ -88,6 +92,22 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 	p.allow = p.allow || fx.AllowChanged
 	p.urgent = p.urgent || len(fx.Blocks) > 0 || len(fx.Unblocked) > 0 || fx.AllowChanged
 	return opened
+}
+
+// threat keeps the latest state of a threat for the next commit.
+func (p *pending) threat(t *sentinel.Threat) {
+	if len(p.results.Threats) == 0 {
+		clear(p.at)
+	}
+	if i, ok := p.at[t.ID]; ok {
+		p.results.Threats[i] = *t
+		return
+	}
+	if p.at == nil {
+		p.at = make(map[string]int)
+	}
+	p.at[t.ID] = len(p.results.Threats)
+	p.results.Threats = append(p.results.Threats, *t)
 }
 
 func (p *pending) count(n store.Count) {
@@ -151,11 +171,15 @@ func (p *pending) takeEffect(desired *enforce.Desired, allow func() []netip.Pref
 }
 
 // forget drops what waits to take effect.
-func (p *pending) forget() { p.changes, p.allow, p.shapes = nil, false, 0 }
+func (p *pending) forget() { p.changes, p.allow = nil, false }
 
 // bound drops the oldest of what cannot be stored for long.
 func (p *pending) bound() {
 	p.results.Threats = last(p.results.Threats, maxKeptThreats)
+	clear(p.at)
+	for i := range p.results.Threats {
+		p.at[p.results.Threats[i].ID] = i
+	}
 	p.results.Counters = last(p.results.Counters, maxKeptCounters)
 	p.results.Actions = last(p.results.Actions, maxKeptActions)
 	p.results.Blocks = last(p.results.Blocks, maxKeptActions)
@@ -183,5 +207,5 @@ func (p *pending) setStatus(ctx context.Context, st *store.Store, c decide.Statu
 		return // it was removed meanwhile
 	}
 	t.Status, t.ResolvedBy, t.ResolvedAt = c.Status, c.By, c.At
-	p.results.Threats = append(p.results.Threats, t)
+	p.threat(&t)
 }
