@@ -57,6 +57,8 @@ var layers = map[string][]string{
 		"internal/enforce"}, // to open the firewall when the agent is dead
 	"internal/cloud": {"", "api"},
 
+	"docs": {}, // its tests hold the manual to the code
+
 	"cmd/sentinel-agent": {"", "internal/agent", "internal/config"},
 	"cmd/sentinelctl":    {"", "internal/ctl"},
 	"cmd/sentinel-cloud": {"", "internal/cloud"},
