@@ -176,7 +176,7 @@ func (p *pending) forget() { p.changes, p.allow = nil, false }
 // bound drops the oldest of what cannot be stored for long.
 func (p *pending) bound() {
 	p.results.Threats = last(p.results.Threats, maxKeptThreats)
-	clear(p.at)
+	p.at = make(map[string]int, len(p.results.Threats))
 	for i := range p.results.Threats {
 		p.at[p.results.Threats[i].ID] = i
 	}
