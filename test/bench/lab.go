@@ -155,3 +155,10 @@ func (l *lab) kernel(ctx context.Context) (n int, err error) {
 	}
 	return len(address.FindAll(out, -1)), nil
 }
+
+// drops reports whether the victim's kernel drops an address.
+func (l *lab) drops(ctx context.Context, a netip.Addr) bool {
+	return l.victim.do(func() error {
+		return exec.CommandContext(ctx, "nft", "get", "element", "inet", "sentinel", "block4", "{ "+a.String()+" }").Run()
+	}) == nil
+}
