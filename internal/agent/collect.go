@@ -14,11 +14,14 @@ import (
 // collect runs collectors until ctx ends: a new one after each reload, which
 // goes on where the one before stopped.
 func (a *Agent) collect(ctx context.Context, out chan sentinel.Batch) error {
-	positions, err := a.store.Positions(ctx)
-	if err != nil {
-		return fmt.Errorf("reading positions: %w", err)
-	}
 	for ctx.Err() == nil {
+		positions, err := a.store.Positions(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading positions: %w", err)
+		}
 		cfg := a.config()
 		c, err := collect.New(collect.Config{
 			Sources:    sources(cfg),
@@ -49,9 +52,6 @@ func (a *Agent) collect(ctx context.Context, out chan sentinel.Batch) error {
 		// also what still waits for the engine: it would be read twice.
 		if err := a.do(ctx, func() { a.drain(out); _ = a.flush() }); err != nil {
 			return nil
-		}
-		if positions, err = a.store.Positions(ctx); err != nil {
-			return fmt.Errorf("reading positions: %w", err)
 		}
 	}
 	return nil

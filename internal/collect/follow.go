@@ -95,7 +95,10 @@ func (f *follower) run(ctx context.Context) {
 	bits := wakeAll
 	for {
 		if bits&wakePath != 0 {
-			f.look()
+			was := f.looked
+			if f.look(); f.looked != was {
+				f.report(nil) // reading what is there may take long
+			}
 		}
 		err := f.read(ctx)
 		if errors.Is(err, unix.ESTALE) { // of a network file system: open it anew

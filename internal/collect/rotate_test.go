@@ -177,6 +177,24 @@ func TestRotateWhileBlocked(t *testing.T) {
 	<-done
 }
 
+// A source is active as soon as it is read, not only when all has been.
+func TestActiveWhileBlocked(t *testing.T) {
+	path := tempLog(t)
+	write(t, path, "one\n")
+	c, err := New(one(path), nil)
+	must(t, err)
+	out, done := make(chan sentinel.Batch), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { defer close(done); _ = c.Run(ctx, out) }()
+	r := &rig{t: t, c: c}
+	r.until("active", func() bool {
+		st := c.Status()
+		return len(st) == 1 && st[0].Blocked && st[0].State == StateActive
+	})
+	cancel()
+	<-done
+}
+
 func TestRotatedWhileStopped(t *testing.T) {
 	rename := func(t *testing.T, path string) {
 		write(t, path, "3\n")
