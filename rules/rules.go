@@ -1,5 +1,5 @@
 // Package rules holds the detection rules that are shipped with SentinelAI, as
-// YAML files embedded into the programs. docs/rules.md describes the format.
+// YAML files embedded into the programs. docs/rules-authoring.md describes the format.
 package rules
 
 import (

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -112,6 +113,7 @@ func (a *Agent) reviseRules(ctx context.Context) {
 		a.mu.Unlock()
 		a.engine.Swap(rs.set, detect.DefaultConfig())
 	})
+	debug.FreeOSMemory() // compiling rules left more behind than the agent needs
 	if err != nil {
 		a.log.Debug("rules stay as they are", "error", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -250,6 +251,14 @@ func needsRestart(key string) bool {
 	return false
 }
 
+// keepFixed carries over the keys of needsRestart, so that the configuration in
+// force says what is in force.
+func keepFixed(old, next *config.Config) {
+	next.Agent = old.Agent
+	next.Database.Path = old.Database.Path
+	next.Response.Firewall.Backend = old.Response.Firewall.Backend
+}
+
 // Reload reads configuration and rules again. All of it is built first; only if
 // that succeeds is it swapped in, between two batches. It returns the keys
 // whose values changed.
@@ -286,6 +295,7 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 	err = a.do(ctx, func() {
 		a.mu.Lock()
 		changed = config.Changed(a.cfg, cfg)
+		keepFixed(a.cfg, cfg)
 		a.cfg, a.set = cfg, set
 		a.gen++
 		generation = a.gen
@@ -306,6 +316,7 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	debug.FreeOSMemory()
 	a.log.Info("configuration loaded", "generation", generation, "rules", set.set.Len(), "changed", changed)
 	return changed, nil
 }

@@ -50,7 +50,7 @@ type Agent struct {
 	Hostname string
 	// LogLevel is "debug", "info", "warning" or "error".
 	LogLevel string
-	// Socket is the absolute path of the control socket, at most 100 bytes.
+	// Socket is the absolute path of the control socket, at most 90 bytes.
 	Socket string
 }
 
@@ -191,7 +191,7 @@ func Default() *Config {
 			MinScore:              0.6,
 			BlockDuration:         BlockDuration{High: time.Hour, Critical: 24 * time.Hour},
 			MaxBlocks:             50_000,
-			MaxNewBlocksPerMinute: 2000,
+			MaxNewBlocksPerMinute: 6000,
 			MaxPrefix:             MaxPrefix{V4: 24, V6: 56},
 			Whitelist: []netip.Prefix{
 				netip.MustParsePrefix("127.0.0.1/32"),
