@@ -125,13 +125,7 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	if r := st.Report(); r.Damaged {
 		a.alarm("database", fmt.Sprintf("the database was damaged (%s); it was kept as %s and what could be read was carried over: %v", r.Problem, r.Aside, r.Salvaged))
 	}
-	if a.set, err = a.buildRules(ctx, cfg); err != nil {
-		return nil, errors.Join(err, st.Close())
-	}
-	if err := a.identify(ctx); err != nil {
-		return nil, errors.Join(err, st.Close())
-	}
-	if err := a.restore(ctx); err != nil {
+	if err := a.recall(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	a.chooseFirewall()
@@ -260,13 +254,48 @@ func (a *Agent) identify(ctx context.Context) error {
 // escalation is how far back earlier blocks count, as in package decide.
 const escalation = 30 * 24 * time.Hour
 
-// restore takes up what was stored: positions come later, with the collector;
-// here the blocks, the open cases and the allowlist.
-func (a *Agent) restore(ctx context.Context) error {
+// recall compiles the rules and takes up what was stored. Of many blocks the
+// reading takes about as long as the compiling, so both are done at once.
+func (a *Agent) recall(ctx context.Context) (err error) {
 	now := time.Now()
-	if _, err := a.store.Expire(ctx, now); err != nil {
-		return fmt.Errorf("ending old blocks: %w", err)
+	var past past
+	var reading errgroup.Group
+	reading.Go(func() (err error) {
+		past, err = a.read(ctx, now)
+		return err
+	})
+	a.set, err = a.buildRules(ctx, a.cfg)
+	if err = errors.Join(err, reading.Wait()); err != nil {
+		return err
 	}
+	if err := a.identify(ctx); err != nil {
+		return err
+	}
+	return a.restore(ctx, now, past)
+}
+
+// past is what was stored of blocks and cases.
+type past struct {
+	blocks []sentinel.BlockRecord
+	cases  []sentinel.Threat
+}
+
+func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
+	if _, err := a.store.Expire(ctx, now); err != nil {
+		return p, fmt.Errorf("ending old blocks: %w", err)
+	}
+	if p.blocks, err = a.earlierBlocks(ctx, now); err != nil {
+		return p, err
+	}
+	if p.cases, err = a.store.OpenCases(ctx, now.Add(-policy(a.cfg).CaseIdle)); err != nil {
+		return p, fmt.Errorf("reading open cases: %w", err)
+	}
+	return p, nil
+}
+
+// restore takes up the blocks, the open cases and the allowlist. Positions come
+// later, with the collector.
+func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	allow, err := a.allowlist(ctx)
 	if err != nil {
 		return err
@@ -274,15 +303,7 @@ func (a *Agent) restore(ctx context.Context) error {
 	a.engine = engine.New(engine.Config{
 		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: policy(a.cfg), Allow: allow, NewID: newID,
 	})
-	records, err := a.earlierBlocks(ctx, now)
-	if err != nil {
-		return err
-	}
-	cases, err := a.store.OpenCases(ctx, now.Add(-policy(a.cfg).CaseIdle))
-	if err != nil {
-		return fmt.Errorf("reading open cases: %w", err)
-	}
-	fx := a.engine.Decider().Restore(now, records, cases)
+	fx := a.engine.Decider().Restore(now, p.blocks, p.cases)
 	a.pending.add(fx, now)
 	for _, al := range fx.Alarms {
 		a.alarm(string(al.Kind), al.Text)
