@@ -58,10 +58,29 @@ type Detector struct {
 	stats      Stats
 }
 
-// base is the denominator of ratios: all events of some types.
+// base is the denominator of ratios: all events of some types, of keys that had
+// a matching event within the window. Events before a key's first match are not
+// counted: of a thousand visitors a few have one, and counting the others would
+// cost more than all rules together.
 type base struct {
 	counter *counter
 	types   [sentinel.NumEventTypes]bool
+	// asked has the second of the last match, by a part of the key's hash; keys
+	// that share a place are counted more often than need be.
+	asked [1 << askedBits]uint32
+}
+
+const askedBits = 13
+
+// wanted reports whether an event of the key is to be counted; asks says that
+// it matches a rule with a ratio itself.
+func (b *base) wanted(key uint64, asks bool, now uint32) bool {
+	last := &b.asked[key>>(64-askedBits)]
+	if asks {
+		*last = now
+		return true
+	}
+	return *last != 0 && (now <= *last || now-*last <= b.counter.panes.width*numPanes)
 }
 
 // moment is the time of the event in hand.
@@ -125,7 +144,9 @@ func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.M
 		}
 		if key, ok := d.key(b.counter, ev, &d.none); ok {
 			key = d.hash.word(key, uint64(population(ev.Type)))
-			d.touch(b.counter, key, ev, &d.none, max(ev.Repeat, 1))
+			if b.wanted(key, d.asks(b.counter, matches), d.now.sec) {
+				d.touch(b.counter, key, ev, &d.none, max(ev.Repeat, 1))
+			}
 		}
 	}
 	for i := range matches {
@@ -145,6 +166,17 @@ func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.M
 		d.sequences(ev, m)
 	}
 	return d.results
+}
+
+// asks reports whether one of the matches is of a rule whose ratio has the
+// counter as its whole.
+func (d *Detector) asks(all *counter, matches []rule.Match) bool {
+	for i := range matches {
+		if d.plans[matches[i].Rule].all == all {
+			return true
+		}
+	}
+	return false
 }
 
 // begin puts the scratch memory and the event's time right.
@@ -204,7 +236,7 @@ func (d *Detector) match(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.
 	}
 	w := d.weight(p.class, ev, mt)
 	e := d.touch(p.main, key, ev, mt, w)
-	if p.spread != nil {
+	if p.spread != nil && p.near(e) {
 		d.touch(p.spread, d.keyWith(p.spread, key, p.main), ev, mt, w)
 	}
 	if p.part != nil {
@@ -218,6 +250,13 @@ func (d *Detector) match(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.
 	if reached, res.Count = d.reached(p, e); reached && w > 0 {
 		d.fire(p, e, ev, m, mt, res)
 	}
+}
+
+// near reports whether a count is high enough for its spread to matter: a long
+// count of ordinary traffic is far from its threshold for almost all keys, and
+// half of it is still enough to find the values that make it up.
+func (p *plan) near(e *entry) bool {
+	return p.main.kind != kindPanes || e == nil || p.main.panes.count(e) >= p.threshold/2
 }
 
 // result adds a result in place.

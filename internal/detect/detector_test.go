@@ -423,15 +423,15 @@ aggregation: {group_by: src_ip, window: 2m, threshold: 600}
 
 func TestRatio(t *testing.T) {
 	for _, c := range []struct {
-		good int // pages found for each 10 missing
+		good int // pages found after each 10 missing; a ratio begins with the first match
 		want bool
-	}{{0, true}, {4, true}, {5, false}, {40, false}} {
+	}{{0, true}, {8, true}, {9, false}, {40, false}} {
 		r := newRig(t, webRules)
 		got := false
 		for i := range 400 {
 			r.at(time.Duration(i) * 100 * time.Millisecond)
 			status, path := 200, "/"
-			if i%(10+c.good) >= c.good {
+			if i%(10+c.good) < 10 {
 				status, path = 404, fmt.Sprint("/missing", i)
 			}
 			got = got || strings.Contains(fired(r.see(r.access("203.0.113.9", path, status))), "WEB_404_BURST")

@@ -72,6 +72,9 @@ func (p panes) add(t *table, e *entry, at, now uint32, weight int) {
 	if e.n != 0 && e.inline[0] > (now+skewAllowed)/p.width { // the clock was set back
 		t.clearState(e)
 	}
+	if e.n != 0 && e.data != 0 && q >= e.inline[0]+numPanes { // all of it is over
+		t.clearState(e)
+	}
 	if e.n == 0 {
 		e.n, e.newest, e.inline[0], e.inline[1] = 1, at, q, w
 		return

@@ -135,7 +135,8 @@ type Aggregation struct {
 	// within the window ("10 users with at most 2 tries each"); 0: any number.
 	MaxPerValue int
 	// MinRatio is the least share, above 0 and up to 1, that the matching events
-	// must have of all events of their type and key within the window; 0: none.
+	// must have of all events of their type and key within the window, from the
+	// first match on; 0: none.
 	MinRatio float64
 	// SpreadField, unless NoField, must have SpreadMin distinct values (2..64)
 	// within the window as well ("20 failures from at least 4 addresses").
