@@ -22,8 +22,6 @@ type index struct {
 		// below.
 		need uint16
 	}
-	// texts are the fields and views of groupText.
-	texts []fieldView
 }
 
 type fieldView struct {
@@ -123,7 +121,7 @@ func newIndex(trees []*tree) *index {
 				t.literals = append(t.literals, l.text)
 			}
 			t.groups |= 1 << g
-			x.want(g, l)
+			x.want(t, g, l)
 		}
 		slices.Sort(t.literals)
 		t.literals = slices.Compact(t.literals)
@@ -146,17 +144,23 @@ func newIndex(trees []*tree) *index {
 }
 
 // want notes which text a literal is looked for in.
-func (x *index) want(g int, l literal) {
+func (x *index) want(t *tree, g int, l literal) {
 	switch g {
 	case groupTarget:
 		x.groups[g].need |= needOf(l.field, l.view)
 	case groupText:
-		if v := (fieldView{l.field, l.view}); !slices.Contains(x.texts, v) {
-			x.texts = append(x.texts, v)
-		}
+		t.texts = withText(t.texts, fieldView{l.field, l.view})
 	default:
 		x.groups[g].need |= 1 << l.view
 	}
+}
+
+// withText adds a text that is not there yet.
+func withText(list []fieldView, v fieldView) []fieldView {
+	if slices.Contains(list, v) {
+		return list
+	}
+	return append(list, v)
 }
 
 func needOf(f Field, v View) uint16 {
@@ -247,9 +251,9 @@ func (m *Matcher) scanArgs(a *automaton, found []uint64, need uint16) {
 }
 
 // scanTexts marks the trees whose literals are in the other fields.
-func (m *Matcher) scanTexts() {
+func (m *Matcher) scanTexts(p *plan) {
 	a := m.set.index.groups[groupText].a
-	for _, v := range m.set.index.texts {
+	for _, v := range p.texts {
 		if s := m.text(v.field, v.view); s != "" {
 			a.scan(s, m.bits)
 		}

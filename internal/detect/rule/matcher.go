@@ -79,7 +79,7 @@ func (m *Matcher) Match(ev *sentinel.Event) []Match {
 		}
 	}
 	if p.groups&(1<<groupText) != 0 {
-		m.scanTexts()
+		m.scanTexts(p)
 	}
 	if p.groups != 0 {
 		m.candidates(p)

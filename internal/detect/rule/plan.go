@@ -22,6 +22,8 @@ type plan struct {
 	// which texts are to be searched.
 	admit  []uint64
 	groups uint8
+	// texts are those of groupText that its trees have literals for.
+	texts []fieldView
 }
 
 // plan returns the plan for an event.
@@ -77,6 +79,9 @@ func (c *compiler) newPlan(admitted []uint64) *plan {
 		case t.indexed:
 			p.admit[i>>6] |= 1 << (i & 63)
 			p.groups |= t.groups
+			for _, v := range t.texts {
+				p.texts = withText(p.texts, v)
+			}
 		case t.home >= 0:
 			p.admit[i>>6] |= 1 << (i & 63)
 			p.groups |= 1 << t.home

@@ -72,6 +72,7 @@ type tree struct {
 	indexed  bool
 	groups   uint8
 	literals []string
+	texts    []fieldView // of groupText, with literals
 	states   int
 	// home is the group whose text alone decides the tree, -1 for none.
 	home int
