@@ -116,7 +116,7 @@ type leaf struct {
 	numbered []int32
 	// set by prepare
 	set   map[string]struct{}
-	multi *automaton
+	multi *finder
 	nets  *netSet
 }
 

@@ -76,18 +76,19 @@ type dfaWork struct {
 // matches reports whether a pattern matches anywhere in s. number is the
 // pattern's in the set.
 func (d *dfas) matches(p *pattern, number int32, s string) bool {
-	if p.classes == nil {
-		return p.re.MatchString(s)
-	}
 	a := d.of[number]
 	if a == nil {
-		a = newDFA(p)
+		c := p.program()
+		if c.classes == nil {
+			return p.regexp().MatchString(s)
+		}
+		a = newDFA(c)
 		d.of[number] = a
 		d.bytes += a.rowBytes(0)
 	}
 	yes, ok := a.run(s, d)
 	if !ok {
-		return p.re.MatchString(s)
+		return p.regexp().MatchString(s)
 	}
 	return yes
 }
@@ -98,7 +99,7 @@ func (d *dfas) reset() {
 	d.bytes = 0
 }
 
-func newDFA(p *pattern) *dfa {
+func newDFA(p *program) *dfa {
 	a := &dfa{prog: p.prog, classes: p.classes, stride: max(uint32(p.classes.n), dfaReserved), index: map[string]uint32{}}
 	a.next = make([]uint32, a.stride)
 	a.states = make([]dfaState, 1)

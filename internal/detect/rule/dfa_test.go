@@ -25,7 +25,7 @@ func FuzzDFA(f *testing.F) {
 		}
 		d := dfas{of: make([]*dfa, 1)}
 		for range 2 {
-			if got, want := d.matches(p, 0, text), p.re.MatchString(text); got != want {
+			if got, want := d.matches(p, 0, text), p.regexp().MatchString(text); got != want {
 				t.Fatalf("%q in %q: %t, regexp says %t", src, text, got, want)
 			}
 		}
@@ -53,7 +53,7 @@ func TestDFA(t *testing.T) {
 		}
 		s := b.String()
 		for i, p := range patterns {
-			if got, want := d.matches(p, int32(i), s), p.re.MatchString(s); got != want {
+			if got, want := d.matches(p, int32(i), s), p.regexp().MatchString(s); got != want {
 				t.Fatalf("%q in %q: %t, regexp says %t", p.src, s, got, want)
 			}
 		}
@@ -75,7 +75,7 @@ func TestDFABounds(t *testing.T) {
 			text[i] = 'a' + byte(rnd.IntN(2))
 		}
 		text[rnd.IntN(len(text))] = 'c'
-		if got, want := d.matches(p, 0, string(text)), p.re.MatchString(string(text)); got != want {
+		if got, want := d.matches(p, 0, string(text)), p.regexp().MatchString(string(text)); got != want {
 			t.Fatalf("%t, regexp says %t", got, want)
 		}
 		if d.bytes > dfaBytes+1<<20 {

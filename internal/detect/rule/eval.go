@@ -11,10 +11,10 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule/norm"
 )
 
-// many is the number of values from which a leaf keeps a set or an automaton.
+// many is the number of values from which a leaf keeps a set or a finder.
 const many = 6
 
-// maxMulti bounds the bytes of the texts that a leaf's own automaton finds.
+// maxMulti bounds the bytes of the texts that a leaf's own finder finds.
 const maxMulti = 16 << 10
 
 // prepare builds what a leaf needs to be tested quickly. It changes the leaf,
@@ -40,7 +40,7 @@ func (l *leaf) prepare() {
 		for i, s := range l.texts {
 			words[i] = word{text: s, outs: []int32{0}}
 		}
-		l.multi, _ = newAutomaton(words)
+		l.multi, _ = newFinder(words)
 	}
 }
 
@@ -345,7 +345,7 @@ func (m *Matcher) one(l *leaf, s string, i int) bool {
 
 // addr returns the address that the pattern captures in s.
 func (p *pattern) addr(s string) (netip.Addr, bool) {
-	at := p.re.FindStringSubmatchIndex(s)
+	at := p.regexp().FindStringSubmatchIndex(s)
 	if at == nil || at[2*p.addrGroup] < 0 {
 		return netip.Addr{}, false
 	}

@@ -76,8 +76,11 @@ func excerpt(f Field, v View, s string, start, end int) sentinel.Evidence {
 // spans finds where the true leaves of a true tree matched, the telling ones
 // first.
 func (m *Matcher) spans(t *tree) []span {
+	if m.spanned.tree == t && m.spanned.epoch == m.epoch {
+		return m.spanned.list // Template and Evidence ask for the same
+	}
 	m.budget = max(m.budget, m.set.budget)
-	var out []span
+	out := m.spanned.list[:0]
 	m.collect(m.shown(t), &out)
 	rank := func(s span) int {
 		switch {
@@ -89,6 +92,7 @@ func (m *Matcher) spans(t *tree) []span {
 		return 0
 	}
 	slices.SortStableFunc(out, func(a, b span) int { return rank(a) - rank(b) })
+	m.spanned.tree, m.spanned.epoch, m.spanned.list = t, m.epoch, out
 	return out
 }
 
@@ -204,7 +208,7 @@ func (l *leaf) whereOne(s string, i int) (int, int) {
 		return 0, len(s)
 	}
 	if i -= len(l.texts) + len(l.globs); i >= 0 {
-		if at := l.patterns[i].re.FindStringIndex(s); at != nil {
+		if at := l.patterns[i].regexp().FindStringIndex(s); at != nil {
 			return at[0], at[1]
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The classes of texts; each has one automaton.
+// The classes of texts; each has one finder.
 const (
 	groupTarget = iota
 	groupAgent
@@ -17,7 +17,7 @@ const (
 // index finds the trees whose conditions may hold.
 type index struct {
 	groups [numGroups]struct {
-		a *automaton
+		a *finder
 		// need says which views are to be searched; for groupTarget by the bits
 		// below.
 		need uint16
@@ -84,7 +84,7 @@ func direct(c *Cond) bool {
 	return ok
 }
 
-// newIndex chooses literals for each tree and builds the automata. Trees
+// newIndex chooses literals for each tree and builds the finders. Trees
 // without literals keep group -1.
 func newIndex(trees []*tree) *index {
 	x := &index{}
@@ -133,7 +133,7 @@ func newIndex(trees []*tree) *index {
 		}
 		slices.SortFunc(list, func(a, b word) int { return strings.Compare(a.text, b.text) })
 		var added []int
-		x.groups[g].a, added = newAutomaton(list)
+		x.groups[g].a, added = newFinder(list)
 		for i, w := range list {
 			for _, t := range w.outs {
 				trees[t].states += added[i]
@@ -219,14 +219,14 @@ func (m *Matcher) searchTarget(found []uint64) {
 }
 
 // scanApart searches target, path and query one by one.
-func (m *Matcher) scanApart(a *automaton, found []uint64, v View) {
+func (m *Matcher) scanApart(a *finder, found []uint64, v View) {
 	for _, f := range [...]Field{HTTPTarget, HTTPPath, HTTPQuery} {
 		a.scan(m.webText(f, v), found)
 	}
 }
 
 // scanOdd searches the decoded views of a target that is not path and query.
-func (m *Matcher) scanOdd(a *automaton, found []uint64, need uint16) {
+func (m *Matcher) scanOdd(a *finder, found []uint64, need uint16) {
 	if need&needDecoded != 0 {
 		a.scan(m.webText(HTTPTarget, ViewDecoded), found)
 	}
@@ -235,7 +235,7 @@ func (m *Matcher) scanOdd(a *automaton, found []uint64, need uint16) {
 	}
 }
 
-func (m *Matcher) scanArgs(a *automaton, found []uint64, need uint16) {
+func (m *Matcher) scanArgs(a *finder, found []uint64, need uint16) {
 	if need&needArgs != 0 {
 		for _, p := range m.args(ViewDecoded) {
 			a.scan(p.name, found)

@@ -26,7 +26,7 @@ type literal struct {
 const (
 	maxExact    = 48     // alternatives that a run of a pattern may have
 	maxRun      = 64     // bytes of such a run
-	maxLiteral  = 12     // bytes of a text in the automaton: its rarest window
+	maxLiteral  = 12     // bytes of a text in the finder: its rarest window
 	maxLiterals = 20_000 // texts of one condition
 	usual       = 0.8    // what more than this share of lines has is no help
 )
@@ -84,7 +84,7 @@ func requireLeaf(l *leaf) (requirement, bool) {
 		}
 	case opPattern:
 		for _, p := range l.patterns {
-			sets = append(sets, w.analyze(p.tree).required())
+			sets = append(sets, w.analyze(p.tree()).required())
 		}
 	default:
 		return requirement{}, false

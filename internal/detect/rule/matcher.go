@@ -18,7 +18,13 @@ type Matcher struct {
 	bits  []uint64
 	found []uint64
 	// hits are the parts of trees that hold for the event.
-	hits   []*tree
+	hits []*tree
+	// spanned are the spans of the tree that was explained last.
+	spanned struct {
+		tree  *tree
+		epoch uint32
+		list  []span
+	}
 	budget int
 	over   bool
 	// overruns counts events that used up their budget.
@@ -232,7 +238,7 @@ func (m *Matcher) captureText(l *leaf, s string, addr *netip.Addr, user *string)
 		if !p.captures() || p.addrGroup > 0 && addr.IsValid() && (p.userGroup == 0 || *user != "") {
 			continue
 		}
-		at := p.re.FindStringSubmatchIndex(s)
+		at := p.regexp().FindStringSubmatchIndex(s)
 		if at == nil {
 			continue
 		}

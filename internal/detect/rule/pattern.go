@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"sync"
 	"unicode"
 )
 
@@ -17,15 +18,15 @@ const (
 	maxProgram = 2048 // instructions of one pattern
 )
 
-// pattern is one regular expression.
+// pattern is one regular expression. It is checked when its rule is read, and
+// compiled when a text first asks for it: of hundreds most never are, and their
+// programs are most of what rules would keep in memory.
 type pattern struct {
-	src  string
-	re   *regexp.Regexp
-	tree *syntax.Regexp // simplified
-	// prog is the compiled program, classes its classes of characters, nil if
-	// they are too many for a table.
-	prog    *syntax.Prog
-	classes *runeClasses
+	src    string
+	folded string // what is compiled
+	// program and regexp compile it, once.
+	program func() *program
+	regexp  func() *regexp.Regexp
 	// insts is the size of the compiled program.
 	insts int
 	// addrGroup and userGroup are the indices of capturing groups, 0 for none.
@@ -33,6 +34,31 @@ type pattern struct {
 	otherGroups          []string
 	// upper: a capital letter is wanted that (?i) does not soften.
 	upper bool
+}
+
+// program is a compiled pattern.
+type program struct {
+	prog *syntax.Prog
+	// classes are its classes of characters, nil if they are too many for a
+	// table.
+	classes *runeClasses
+}
+
+// tree parses a pattern that was found to be valid before.
+func (p *pattern) tree() *syntax.Regexp {
+	tree, err := syntax.Parse(p.folded, syntax.Perl)
+	if err != nil {
+		panic("rule: a pattern that was checked does not parse: " + err.Error())
+	}
+	return tree.Simplify()
+}
+
+func (p *pattern) compile() *program {
+	prog, err := syntax.Compile(p.tree())
+	if err != nil {
+		panic("rule: a pattern that was checked does not compile: " + err.Error())
+	}
+	return &program{prog, newRuneClasses(prog)}
 }
 
 func (p *pattern) captures() bool { return p.addrGroup > 0 || p.userGroup > 0 }
@@ -53,22 +79,22 @@ func newPattern(src string) (*pattern, error) {
 		return nil, fmt.Errorf("its counted repeats make %d steps; at most %d are allowed, since each may be alive at each byte", copies, maxCopies)
 	}
 	tree = asciiFold(tree)
-	p := &pattern{src: src}
-	if p.re, err = regexp.Compile(tree.String()); err != nil {
+	p := &pattern{src: src, folded: tree.String()}
+	p.program = sync.OnceValue(p.compile)
+	p.regexp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(p.folded) })
+	if tree, err = syntax.Parse(p.folded, syntax.Perl); err != nil {
 		return nil, fmt.Errorf("compiling the pattern: %w", err)
 	}
-	if tree, err = syntax.Parse(tree.String(), syntax.Perl); err != nil {
-		return nil, fmt.Errorf("compiling the pattern: %w", err)
-	}
-	p.tree = tree.Simplify()
-	prog, err := syntax.Compile(p.tree)
+	names := tree.CapNames()
+	tree = tree.Simplify()
+	prog, err := syntax.Compile(tree)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the pattern: %w", err)
 	}
 	if p.insts = len(prog.Inst); p.insts > maxProgram {
 		return nil, fmt.Errorf("the compiled pattern has %d steps; at most %d are allowed", p.insts, maxProgram)
 	}
-	for i, name := range p.re.SubexpNames() {
+	for i, name := range names {
 		switch name {
 		case "":
 		case "attacker_ip", "src_ip":
@@ -79,8 +105,7 @@ func newPattern(src string) (*pattern, error) {
 			p.otherGroups = append(p.otherGroups, name)
 		}
 	}
-	p.upper = wantsUpper(p.tree)
-	p.prog, p.classes = prog, newRuneClasses(prog)
+	p.upper = wantsUpper(tree)
 	return p, nil
 }
 
