@@ -363,7 +363,7 @@ func (x *analysis) firstTime(s *stream) time.Time {
 // tickEvery is how much event time passes between two ticks of the engine. It is
 // longer than in the agent, since here nobody waits for counts; blocks and cases
 // that are over are known to be without it.
-const tickEvery = 5 * time.Minute
+const tickEvery = time.Hour
 
 // feed takes in the lines in hand before the first one that is after limit, if
 // there is a limit, and reports whether it came to such a line.

@@ -194,7 +194,7 @@ func newThreatStatus(a *app, use, shortText string, status sentinel.Status) *cob
 					a.out.printf("  %s is not blocked. To keep it so: sentinelctl whitelist add %s\n", clean(attacker(&r.Threat)), clean(attacker(&r.Threat)))
 				}
 				if text := exception(&r.Threat, a.now()); status == sentinel.StatusFalsePositive && text != "" {
-					a.out.printf("  The rules weigh less from now on. To keep them silent about it, put this into a file\n"+
+					a.out.printf("  The rules weigh less from now on. To keep them silent about it, put this into a file\n" +
 						"  in exceptions.d and run 'sentinelctl reload':\n\n")
 					for line := range strings.Lines(text) {
 						a.out.printf("    %s\n", clean(strings.TrimSuffix(line, "\n")))

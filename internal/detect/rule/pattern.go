@@ -78,13 +78,15 @@ func newPattern(src string) (*pattern, error) {
 	if copies > maxCopies {
 		return nil, fmt.Errorf("its counted repeats make %d steps; at most %d are allowed, since each may be alive at each byte", copies, maxCopies)
 	}
-	tree = asciiFold(tree)
-	p := &pattern{src: src, folded: tree.String()}
+	p := &pattern{src: src, folded: src}
+	if folds(tree) {
+		p.folded = asciiFold(tree).String()
+		if tree, err = syntax.Parse(p.folded, syntax.Perl); err != nil {
+			return nil, fmt.Errorf("compiling the pattern: %w", err)
+		}
+	}
 	p.program = sync.OnceValue(p.compile)
 	p.regexp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(p.folded) })
-	if tree, err = syntax.Parse(p.folded, syntax.Perl); err != nil {
-		return nil, fmt.Errorf("compiling the pattern: %w", err)
-	}
 	names := tree.CapNames()
 	tree = tree.Simplify()
 	prog, err := syntax.Compile(tree)
@@ -140,6 +142,11 @@ func width(re *syntax.Regexp) int {
 		n += width(sub)
 	}
 	return n
+}
+
+// folds reports whether some of a tree is under (?i).
+func folds(re *syntax.Regexp) bool {
+	return re.Op == syntax.OpLiteral && re.Flags&syntax.FoldCase != 0 || slices.ContainsFunc(re.Sub, folds)
 }
 
 // asciiFold keeps (?i) from folding k and s to letters outside ASCII.
