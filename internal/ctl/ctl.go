@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 )
 
@@ -132,7 +131,6 @@ func (a *app) prepare(cmd *cobra.Command) error {
 func (a *app) dial(ctx context.Context) (*control.Client, error) {
 	path := a.socket
 	if path == "" {
-		path = config.Default().Agent.Socket
 		// A configuration that cannot be read leaves the usual place, unless it
 		// was named.
 		cfg, err := a.localConfig()

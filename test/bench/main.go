@@ -184,6 +184,4 @@ func count[T int | int64 | uint64 | float64](n T) string {
 	return text
 }
 
-func mib(bytes uint64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
-
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/1e6) }

@@ -62,7 +62,9 @@ var (
 func (w *web) line(buf []byte, t time.Time) []byte {
 	r := w.r
 	w.i++
-	from, method, path, status, agent, referer := "", "GET", "", 200, browsers[0], "-"
+	method, referer := "GET", "-"
+	var from, path, agent string
+	var status int
 	if r.Float64() < 0.05 {
 		from, path, status, agent = w.attack()
 	} else {
