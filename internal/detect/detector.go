@@ -43,6 +43,7 @@ type Detector struct {
 	plans      []plan
 	bases      []base
 	joiner     joiner
+	echoes     echoes
 	twins      twins
 	owned      owned
 	tick       uint64

@@ -87,12 +87,20 @@ func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *r
 	if mt.Addr.IsValid() || det.Addr != sentinel.Normalize(ev.SrcIP) {
 		det.FromHeader = ev.FromHeader && det.Addr == sentinel.Normalize(ev.SrcIP)
 	}
-	if m != nil && p.single() {
-		det.Template = m.Template(ev, *mt)
+	if m == nil {
+		return det
 	}
-	if m != nil {
+	if !p.single() {
 		det.Evidence = m.Evidence(ev, *mt)
+		return det
 	}
+	last := d.echoes.at(d.echo(ev, mt, det.Addr))
+	if last.again(d.now.sec) {
+		det.Template = last.template // its case has the evidence
+		return det
+	}
+	det.Template, det.Evidence = m.Template(ev, *mt), m.Evidence(ev, *mt)
+	last.template = det.Template
 	return det
 }
 
