@@ -266,7 +266,11 @@ func (a *app) score(p *sentinel.ScoreParts) {
 			break
 		}
 		r := &rules[i]
-		t.add(plain("  "+r.ID), plain(""), cell{ruleText(r), severityNote(r.Severity)})
+		text, look := ruleText(r), severityNote(r.Severity)
+		if !decide.Counts(rules, i) {
+			text, look = text+", sees what a rule above sees", styleDim
+		}
+		t.add(plain("  "+r.ID), plain(""), cell{text, look})
 	}
 	if p.A != nil {
 		t.add(plain("anomaly"), plain(num(*p.A)), plain("how unusual it is on this host"))

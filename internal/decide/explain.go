@@ -200,7 +200,12 @@ func scoreLines(t sentinel.Threat) []string {
 	} else {
 		lines = append(lines, fmt.Sprintf("Rules say %s:", scoreText(Quant(p.R))))
 		for _, r := range byWeight(p.Rules) {
-			lines = append(lines, "  "+ruleLine(r))
+			i := slices.IndexFunc(p.Rules, func(o sentinel.RulePart) bool { return o.ID == r.ID })
+			line := "  " + ruleLine(r)
+			if !Counts(p.Rules, i) {
+				line += " (sees what a rule above sees: not counted twice)"
+			}
+			lines = append(lines, line)
 		}
 		if n := len(p.Rules) - shownRules; n > 0 {
 			lines = append(lines, fmt.Sprintf("  and %d more rules", n))

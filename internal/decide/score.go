@@ -116,6 +116,10 @@ func ruleFactor(r *sentinel.RulePart) float64 {
 	return math.Pow(1-ruleWeight(r), min(2, 1+0.25*math.Log2(n)))
 }
 
+// Counts reports whether rule i has a part of its own in R: it does not if
+// another rule of the same basis says more.
+func Counts(rules []sentinel.RulePart, i int) bool { return !outdone(rules, i, ruleFactor(&rules[i])) }
+
 // outdone reports whether another rule of the same basis leaves less doubt than
 // rule i with factor f; of equal ones the first counts.
 func outdone(rules []sentinel.RulePart, i int, f float64) bool {
