@@ -67,7 +67,9 @@ func (a *Agent) loop(in <-chan sentinel.Batch) error {
 		case b, ok := <-in:
 			if !ok {
 				a.pace.counted = time.Time{}
+				a.pending.updated = time.Time{} // all of it, now
 				a.tick(time.Now())
+				a.pending.updated = time.Time{}
 				return a.flush()
 			}
 			a.batch(b)
@@ -237,6 +239,7 @@ func (a *Agent) flush() error {
 		a.pace.took = a.pace.ended.Sub(start)
 	}()
 	p := &a.pending
+	p.takeUpdates(start)
 	if p.results.Empty() && !p.effects() {
 		return nil
 	}

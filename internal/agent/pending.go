@@ -26,6 +26,11 @@ type pending struct {
 
 	// at is the place of each threat in results.Threats.
 	at map[string]int
+	// updates are new states of threats that are stored already and with which
+	// nothing else changes. In a flood there are many for each threat, so they
+	// are stored together, each updateEvery; updated is when they last were.
+	updates map[string]sentinel.Threat
+	updated time.Time
 	// open are the cases counted as opened, so that each counts once.
 	open map[string]struct{}
 	// shapes is how many unparsed lines were sampled since the last commit.
@@ -37,6 +42,9 @@ type change struct {
 	block sentinel.Block
 	free  netip.Prefix
 }
+
+// updateEvery is how long the new state of a known threat may wait.
+const updateEvery = 5 * time.Second
 
 const (
 	// maxOpen bounds open; the decider itself holds fewer cases.
@@ -51,18 +59,26 @@ const (
 
 // add takes in effects and returns how many of the cases are new.
 func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
+	acted := len(fx.Blocks)+len(fx.Unblocked)+len(fx.Actions)+len(fx.Statuses) > 0
 	for i := range fx.Threats {
 		t := &fx.Threats[i]
-		if _, known := p.open[t.ID]; !known {
+		_, known := p.open[t.ID]
+		if !known {
 			if p.open == nil || len(p.open) >= maxOpen {
 				p.open = make(map[string]struct{})
 			}
 			p.open[t.ID] = struct{}{}
 			opened++
 		}
-	}
-	for i := range fx.Threats {
-		p.threat(&fx.Threats[i])
+		if known && !acted && !p.holds(t.ID) {
+			if p.updates == nil {
+				p.updates = make(map[string]sentinel.Threat)
+			}
+			p.updates[t.ID] = *t
+			continue
+		}
+		delete(p.updates, t.ID)
+		p.threat(t)
 	}
 	for _, b := range fx.Blocks {
 		p.results.Blocks = append(p.results.Blocks, b.Record())
@@ -92,6 +108,24 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 	p.allow = p.allow || fx.AllowChanged
 	p.urgent = p.urgent || len(fx.Blocks) > 0 || len(fx.Unblocked) > 0 || fx.AllowChanged
 	return opened
+}
+
+// holds reports whether the next commit has a state of the threat.
+func (p *pending) holds(id string) bool {
+	_, ok := p.at[id]
+	return ok && len(p.results.Threats) > 0
+}
+
+// takeUpdates puts the waiting updates into the next commit if it is time.
+func (p *pending) takeUpdates(now time.Time) {
+	if len(p.updates) == 0 || now.Sub(p.updated) < updateEvery {
+		return
+	}
+	for _, t := range p.updates {
+		p.threat(&t)
+	}
+	clear(p.updates)
+	p.updated = now
 }
 
 // threat keeps the latest state of a threat for the next commit.

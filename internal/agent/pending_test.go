@@ -44,6 +44,9 @@ func TestPendingThreats(t *testing.T) {
 	check(maxKeptThreats)
 	add("500", 9)
 	add("50", 9) // was dropped
+	check(maxKeptThreats)
+	now := time.Now()
+	p.takeUpdates(now)
 	check(maxKeptThreats + 1)
 	latest := 0
 	for _, threat := range p.results.Threats {
@@ -57,7 +60,19 @@ func TestPendingThreats(t *testing.T) {
 	p.results = store.Results{}
 	add("7", 3)
 	add("7", 4)
+	if p.takeUpdates(now.Add(updateEvery - 1)); len(p.results.Threats) != 0 {
+		t.Errorf("a known threat did not wait: %+v", p.results.Threats)
+	}
+	p.takeUpdates(now.Add(updateEvery))
 	if got := p.results.Threats; len(got) != 1 || got[0].EventCount != 4 {
 		t.Errorf("%+v", got)
+	}
+
+	// What is done about a threat does not wait, and takes its state along.
+	p.results = store.Results{}
+	add("8", 5)
+	p.add(decide.Effects{Threats: []sentinel.Threat{{ID: "8", EventCount: 6}}, Actions: []sentinel.Action{{ID: "a"}}}, now)
+	if got := p.results.Threats; len(got) != 1 || got[0].EventCount != 6 || len(p.updates) != 0 {
+		t.Errorf("%+v, %d wait", got, len(p.updates))
 	}
 }
