@@ -15,8 +15,6 @@ need sshpass sshpass
 need nginx nginx-light
 need gcc gcc
 need curl curl
-need python3 python3
-need tmux tmux
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 [ -n "$missing" ] || exit 0
 
