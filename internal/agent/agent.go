@@ -305,9 +305,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	})
 	fx := a.engine.Decider().Restore(now, p.blocks, p.cases)
 	a.pending.add(fx, now)
-	for _, al := range fx.Alarms {
-		a.alarm(string(al.Kind), al.Text)
-	}
+	a.raise(fx.Alarms)
 	a.pending.forget() // all of it is in Blocks() below
 	a.desired.Load(a.engine.Decider().Blocks(), kernelAllow(allow))
 	return nil

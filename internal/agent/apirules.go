@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/rules"
 )
@@ -97,8 +98,8 @@ func (rs *ruleSet) status() control.RulesStatus {
 func techniques(tags []string) []string {
 	out := []string{}
 	for _, tag := range tags {
-		if id, ok := strings.CutPrefix(tag, "attack.t"); ok {
-			out = append(out, "T"+id)
+		if id, ok := decide.Technique(tag); ok {
+			out = append(out, id)
 		}
 	}
 	return out

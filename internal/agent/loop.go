@@ -9,6 +9,7 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
@@ -118,7 +119,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 		}
 		if !step.Effects.Empty() {
 			n.Threats += a.pending.add(step.Effects, b.Read)
-			a.raise(step)
+			a.raise(step.Effects.Alarms)
 		}
 		if step.Event.Type == sentinel.EventAuthOK {
 			a.admins.login(step.Event, b.Read, a.engine)
@@ -182,9 +183,9 @@ func (a *Agent) feed(b sentinel.Batch) *feed {
 	return f
 }
 
-// raise passes on alarms and the change of the allowlist.
-func (a *Agent) raise(step *engine.Step) {
-	for _, al := range step.Effects.Alarms {
+// raise passes on what the decider wants people to know.
+func (a *Agent) raise(alarms []decide.Alarm) {
+	for _, al := range alarms {
 		a.alarm(string(al.Kind), al.Text)
 	}
 }
@@ -195,9 +196,7 @@ func (a *Agent) tick(now time.Time) {
 	if counting {
 		fx := a.engine.Tick(now)
 		a.pending.add(fx, now)
-		for _, al := range fx.Alarms {
-			a.alarm(string(al.Kind), al.Text)
-		}
+		a.raise(fx.Alarms)
 	}
 	if a.pending.urgent || now.Sub(a.pace.flushed) >= flushEvery {
 		_ = a.flush()

@@ -100,9 +100,7 @@ func (a *Agent) setAllow(l *decide.Allowlist) {
 	now := time.Now()
 	fx := a.engine.Decider().SetAllow(now, l)
 	a.pending.add(fx, now)
-	for _, al := range fx.Alarms {
-		a.alarm(string(al.Kind), al.Text)
-	}
+	a.raise(fx.Alarms)
 }
 
 // watchHost follows the host's addresses and the administrators' sessions.

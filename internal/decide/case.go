@@ -169,7 +169,7 @@ func (c *openCase) add(det *sentinel.Detection) (visible, rescore bool) {
 		}
 	}
 	for _, tag := range det.Tags {
-		id, ok := technique(tag)
+		id, ok := Technique(tag)
 		if ok && len(t.MITRE) < maxTechniques && !slices.Contains(t.MITRE, id) {
 			t.MITRE = append(t.MITRE, id)
 			visible = true
@@ -292,8 +292,9 @@ func cloneFloat(p *float64) *float64 {
 	return new(*p)
 }
 
-// technique reads an ATT&CK id from a tag such as "attack.t1110.001".
-func technique(tag string) (string, bool) {
+// Technique reads an ATT&CK id, such as "T1110.001", from a rule's tag, such as
+// "attack.t1110.001"; false for a tag that names none.
+func Technique(tag string) (string, bool) {
 	rest, ok := strings.CutPrefix(strings.ToLower(tag), "attack.t")
 	if !ok || len(rest) < 4 || len(rest) > 8 {
 		return "", false

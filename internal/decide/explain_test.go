@@ -210,7 +210,7 @@ func TestSmallTexts(t *testing.T) {
 			t.Errorf("%d: %q", n, got)
 		}
 	}
-	if technique, ok := technique("attack.T1110"); !ok || technique != "T1110" {
+	if technique, ok := Technique("attack.T1110"); !ok || technique != "T1110" {
 		t.Error(technique)
 	}
 }
