@@ -67,6 +67,26 @@ func (b *bench) start(dir string, procs int) (*agent, error) {
 	return a, nil
 }
 
+// startOnLog starts an agent that follows an empty SSH log, which it returns to be
+// written to.
+func (b *bench) startOnLog(name string) (a *agent, f *os.File, err error) {
+	log := filepath.Join(b.dir, name+".log")
+	if f, err = os.Create(log); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+		}
+	}()
+	dir, err := b.agentDir(name, source{log, "ssh"})
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err = b.start(dir, 0)
+	return a, f, err
+}
+
 // launch starts the program and does not wait for it.
 func (b *bench) launch(dir string, procs int) (*agent, error) {
 	out, err := os.Create(filepath.Join(dir, "log"))

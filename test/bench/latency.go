@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -44,20 +43,11 @@ type target struct {
 // latency measures the time from the write of the line that makes an attacker
 // one to the first packet of his that does not arrive.
 func latency(b *bench) ([]row, error) {
-	log := filepath.Join(b.dir, "latency.log")
-	f, err := os.Create(log)
+	a, f, err := b.startOnLog("latency")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	dir, err := b.agentDir("latency", source{log, "ssh"})
-	if err != nil {
-		return nil, err
-	}
-	a, err := b.start(dir, 0)
-	if err != nil {
-		return nil, err
-	}
 	defer a.stop()
 	t, err := listen(b.lab)
 	if err != nil {

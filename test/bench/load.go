@@ -81,20 +81,11 @@ func steady(b *bench) ([]row, error) {
 	if b.short {
 		period = 10 * time.Second
 	}
-	log := filepath.Join(b.dir, "steady.log")
-	f, err := os.Create(log)
+	a, f, err := b.startOnLog("steady")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	dir, err := b.agentDir("steady", source{log, "ssh"})
-	if err != nil {
-		return nil, err
-	}
-	a, err := b.start(dir, 0)
-	if err != nil {
-		return nil, err
-	}
 	defer a.stop()
 	before, err := a.cpu()
 	if err != nil {
@@ -285,20 +276,11 @@ func fill(path string, n int) (last netip.Addr, err error) {
 // burst writes the lines of many attackers at once.
 func burst(b *bench) ([]row, error) {
 	const attackers = 1000
-	log := filepath.Join(b.dir, "burst.log")
-	f, err := os.Create(log)
+	a, f, err := b.startOnLog("burst")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	dir, err := b.agentDir("burst", source{log, "ssh"})
-	if err != nil {
-		return nil, err
-	}
-	a, err := b.start(dir, 0)
-	if err != nil {
-		return nil, err
-	}
 	defer a.stop()
 	var text strings.Builder
 	at := time.Now().Format(time.Stamp)
