@@ -50,8 +50,8 @@ eval: build ## recall and false alerts on labelled cases (CORPUS=folder)
 fuzz: ## fuzz every parser for FUZZTIME each
 	@./scripts/fuzz.sh $(FUZZTIME)
 
-faults: build setup ## scripted faults and attacks against the whole agent; prints a table
-	@$(GO) test -count=1 -v -run 'TestFault' ./test/... | ./scripts/fault-table.sh
+faults: build setup ## the catalogue of faults and attacks against the whole agent; prints a table
+	@$(GO) run ./test/faults
 
 clean: ## remove what was built
 	rm -rf bin dist
