@@ -48,12 +48,15 @@ var layers = map[string][]string{
 	"internal/config":    {""},
 	"internal/netnstest": {},
 
+	// What a configuration means to the rules; both programs on the host share it.
+	"internal/setup": {"", "rules", "internal/detect/rule", "internal/decide", "internal/config"},
+
 	// Programs join things.
 	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
-		"internal/geo", "internal/control", "internal/host", "internal/uplink", "internal/config"},
+		"internal/geo", "internal/control", "internal/host", "internal/uplink", "internal/config", "internal/setup"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
-		"internal/control", "internal/config", "internal/scan", "internal/report",
+		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/enforce"}, // to open the firewall when the agent is dead
 	"internal/cloud": {"", "api"},
 

@@ -23,11 +23,11 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
-	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
 
@@ -287,7 +287,7 @@ func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
 	if p.blocks, err = a.earlierBlocks(ctx, now); err != nil {
 		return p, err
 	}
-	if p.cases, err = a.store.OpenCases(ctx, now.Add(-policy(a.cfg).CaseIdle)); err != nil {
+	if p.cases, err = a.store.OpenCases(ctx, now.Add(-setup.Policy(a.cfg).CaseIdle)); err != nil {
 		return p, fmt.Errorf("reading open cases: %w", err)
 	}
 	return p, nil
@@ -301,7 +301,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 		return err
 	}
 	a.engine = engine.New(engine.Config{
-		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: policy(a.cfg), Allow: allow, NewID: newID,
+		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: setup.Policy(a.cfg), Allow: allow, NewID: newID,
 	})
 	fx := a.engine.Decider().Restore(now, p.blocks, p.cases)
 	a.pending.add(fx, now)
@@ -336,21 +336,6 @@ func (a *Agent) earlierBlocks(ctx context.Context, now time.Time) ([]sentinel.Bl
 		}
 	}
 	return append(out, inForce...), nil
-}
-
-// policy is the configuration's part that package decide acts on.
-func policy(c *config.Config) decide.Config {
-	p := decide.DefaultConfig()
-	r := c.Response
-	p.Observe = r.Mode == config.ModeObserve
-	p.AutoBlock = r.AutoBlock
-	p.MinScore = r.MinScore
-	p.Durations[sentinel.High] = r.BlockDuration.High
-	p.Durations[sentinel.Critical] = r.BlockDuration.Critical
-	p.MaxBlocks = r.MaxBlocks
-	p.NewBlocksPerMinute = r.MaxNewBlocksPerMinute
-	p.MinBits4, p.MinBits6 = r.MaxPrefix.V4, r.MaxPrefix.V6
-	return p
 }
 
 // chooseFirewall picks the backend and remembers why.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 )
 
 // authGroup is the group of rules about logins.
@@ -18,15 +19,7 @@ const watchEvery = 15 * time.Second
 
 // allowlist puts together everything that is never blocked.
 func (a *Agent) allowlist(ctx context.Context) (*decide.Allowlist, error) {
-	all := decide.DefaultProtections()
-	for _, p := range a.cfg.Response.Whitelist {
-		all = append(all, decide.Protection{Prefix: p, Kind: decide.KindConfig, Reason: "response.whitelist"})
-	}
-	for _, s := range a.cfg.Logs.Sources {
-		for _, p := range s.TrustedProxies {
-			all = append(all, decide.Protection{Prefix: p, Kind: decide.KindProxy, Reason: "trusted proxy of " + s.Path})
-		}
-	}
+	all := setup.Protections(a.cfg)
 	entries, err := a.store.Allow(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the whitelist: %w", err)

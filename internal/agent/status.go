@@ -16,6 +16,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
 
@@ -303,7 +304,7 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 		restart := a.restart
 		a.mu.Unlock()
 		a.engine.Swap(set.set, detect.DefaultConfig())
-		a.engine.Decider().Configure(policy(cfg))
+		a.engine.Decider().Configure(setup.Policy(cfg))
 		if allow, aerr := a.allowlist(ctx); aerr == nil {
 			a.setAllow(allow)
 		} else {

@@ -18,6 +18,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 )
 
 // analyzeFlags are what "ai analyze" was told.
@@ -114,12 +115,16 @@ func (a *app) newAnalysis(f *analyzeFlags) (*analysis, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, problems, err := loadRules(cfg, f.rules)
+	rs, err := a.loadRules(cfg, f.rules)
 	if err != nil {
 		return nil, err
 	}
-	a.leftOut(problems)
-	x.engine = engine.New(engine.Config{Set: set, Detect: detect.DefaultConfig(), Decide: policyOf(cfg), Allow: allowOf(cfg)})
+	a.leftOut(rs.Problems)
+	x.engine = engine.New(engine.Config{
+		Set: rs.Set, Detect: detect.DefaultConfig(), Decide: replayPolicy(cfg),
+		// What protects this host's own addresses is left out: the log may be another's.
+		Allow: decide.NewAllowlist(setup.Protections(cfg)),
+	})
 	x.report.init(cfg)
 	if f.everyLine {
 		x.lines = newLineWriter(a.out, x.engine)
@@ -159,29 +164,14 @@ func location(name string) (*time.Location, error) {
 	return l, nil
 }
 
-// policyOf is the configuration's policy. Blocks are simulated, since nothing
-// here reaches a kernel.
-func policyOf(cfg *config.Config) decide.Config {
-	p, r := decide.DefaultConfig(), cfg.Response
-	p.Observe = true
+// replayPolicy is the configuration's policy, without effects.
+func replayPolicy(cfg *config.Config) decide.Config {
+	p := setup.Policy(cfg)
+	p.Observe = true // nothing here reaches a kernel
 	// An old log has all its attackers within seconds, and here memory is no
 	// matter: each stays one threat.
 	p.MaxCases = 100_000
-	p.AutoBlock, p.MinScore = r.AutoBlock, r.MinScore
-	p.Durations[sentinel.High], p.Durations[sentinel.Critical] = r.BlockDuration.High, r.BlockDuration.Critical
-	p.MaxBlocks, p.NewBlocksPerMinute = r.MaxBlocks, r.MaxNewBlocksPerMinute
-	p.MinBits4, p.MinBits6 = r.MaxPrefix.V4, r.MaxPrefix.V6
 	return p
-}
-
-// allowOf is what is never blocked, as far as it does not depend on this host:
-// the log may be another's.
-func allowOf(cfg *config.Config) *decide.Allowlist {
-	all := decide.DefaultProtections()
-	for _, p := range cfg.Response.Whitelist {
-		all = append(all, decide.Protection{Prefix: p, Kind: decide.KindConfig, Reason: "response.whitelist"})
-	}
-	return decide.NewAllowlist(all)
 }
 
 // run reads the files and reports.

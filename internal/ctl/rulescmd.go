@@ -2,8 +2,8 @@ package ctl
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +11,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
-	"github.com/sentinel-ai/sentinel-ai/rules"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 )
 
 func newRules(a *app) *cobra.Command {
@@ -152,49 +152,35 @@ func (a *app) rule(r *control.RuleResult) {
 	s.printf("\n")
 }
 
-// pickRules reads the rules to look at and compiles them with the built-in ones,
-// which sequences may name. Without paths it takes the built-in rules and those
-// of the configuration's directory.
+// pickRules compiles the agent's rules with those that paths name, and picks the
+// rules to look at and what was wrong with them: those of paths, or all.
 func (a *app) pickRules(paths []string) (set *rule.Set, picked []*rule.Rule, problems []rule.Problem, err error) {
-	builtin, problems := rules.Load()
-	if len(paths) == 0 {
-		picked = builtin
-		cfg, err := a.localConfig()
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		if files, err := ruleFiles([]string{cfg.Detection.Rules.CustomDir}); err == nil && cfg.File() != "" {
-			paths = files
-		}
-	} else {
-		problems = nil
-	}
-	files, err := ruleFiles(paths)
+	cfg, err := a.localConfig()
 	if err != nil {
-		return nil, nil, nil, &failure{code: exitFailed, text: err.Error(), err: err}
+		return nil, nil, nil, err
 	}
-	all := builtin
-	for _, f := range files {
-		rs, ps, err := readRuleFile(f)
-		if err != nil {
-			return nil, nil, nil, err
+	rs, err := a.loadRules(cfg, paths)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if len(paths) == 0 {
+		for i := range rs.Set.Len() {
+			picked = append(picked, rs.Set.Rule(i))
 		}
-		all, picked, problems = append(all, rs...), append(picked, rs...), append(problems, ps...)
+		return rs.Set, picked, rs.Problems, nil
 	}
-	set, more := rule.CompileWith(all, ruleOptions())
-	problems = append(problems, more...)
-	if set == nil {
-		return nil, nil, problems, errors.New("the rules cannot be used: " + firstFault(problems))
-	}
-	return set, picked, problems, nil
+	problems = slices.DeleteFunc(rs.Problems, func(p rule.Problem) bool { return !slices.Contains(rs.AlsoFiles, p.File) })
+	return rs.Set, rs.Also, problems, nil
 }
 
 func newRulesLint(a *app) *cobra.Command {
 	var quiet bool
 	c := &cobra.Command{
 		Use: "lint [FILE|DIR...]", Short: "Check rule files: faults, slow conditions, odd things",
-		Long: `Check rule files. Without any, the built-in rules and those of the configured
-directory are checked. Exit code 6 if there are faults; warnings are no faults.`,
+		Long: `Check rule files, as the agent would read them from its rules directory. Without
+any, all that the agent loads is checked: the built-in rules, and the rules,
+exceptions and lists of the configured directories. Exit code 6 if there are
+faults; warnings are no faults.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			set, picked, problems, err := a.pickRules(args)
@@ -222,7 +208,7 @@ directory are checked. Exit code 6 if there are faults; warnings are no faults.`
 }
 
 func (a *app) lint(problems []rule.Problem, n, slow int, quiet bool) error {
-	errs, warnings := faults(problems)
+	errs, warnings := setup.Faults(problems)
 	if a.format != "table" {
 		out := make([]control.RuleProblem, len(problems))
 		for i, p := range problems {
@@ -257,8 +243,8 @@ func newRulesTest(a *app) *cobra.Command {
 	var verbose bool
 	c := &cobra.Command{
 		Use: "test [FILE|DIR...]", Short: "Run the tests inside rule files",
-		Long: `Run the tests inside rule files. Without any, those of the built-in rules and of
-the configured directory. Exit code 6 if a test fails or a rule has a fault.`,
+		Long: `Run the tests inside rule files. Without any, those of all rules that the agent
+loads. Exit code 6 if a test fails or a rule has a fault.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			set, picked, problems, err := a.pickRules(args)

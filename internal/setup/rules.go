@@ -1,0 +1,150 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+	"github.com/sentinel-ai/sentinel-ai/rules"
+)
+
+// Rules are the compiled rules and what was wrong with them.
+type Rules struct {
+	Set *rule.Set
+	// Problems are the faults, each of which cost a rule, an exception or a
+	// list, and the warnings.
+	Problems []rule.Problem
+	// Disabled are the rules that are switched off, in their file or by
+	// detection.rules.disabled; they are not in Set.
+	Disabled []*rule.Rule
+	// Also are the rules of Options.Also that parsed, whether or not they
+	// compiled, and AlsoFiles the files that they are from.
+	Also      []*rule.Rule
+	AlsoFiles []string
+}
+
+// Options say what to read besides what the configuration names.
+type Options struct {
+	// Now is the time by which exceptions are judged.
+	Now time.Time
+	// Trust lowers the confidence of a rule by a factor of 0 to 1; nil trusts
+	// all rules as they are written.
+	Trust func(id string) float64
+	// Also names rule files, and directories of them, that are read too. Their
+	// rules replace others of the same id and are used even if they are in
+	// detection.rules.disabled.
+	Also []string
+}
+
+// LoadRules compiles the built-in rules and those of the custom directory, with
+// the exceptions and lists beside them. A faulty rule is left out and named; an
+// error means that a file of Options.Also cannot be read or that there is no
+// set to be had at all.
+func LoadRules(cfg *config.Config, o Options) (*Rules, error) {
+	rs := &Rules{}
+	dirs := cfg.Detection.Rules
+	var all []*rule.Rule
+	if dirs.Enabled {
+		builtin, problems := rules.Load()
+		rs.problem(problems)
+		custom, problems := readDir(dirs.CustomDir, rule.ParseFile)
+		rs.problem(problems)
+		for _, r := range custom {
+			r.Custom = true
+		}
+		all = append(builtin, custom...)
+	}
+	rs.disabledUnknown(cfg, all)
+	if err := rs.readAlso(o.Also); err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(r *rule.Rule) bool {
+		replaced := r.Custom && rs.also(r.ID)
+		off := !r.Enabled || slices.Contains(dirs.Disabled, r.ID)
+		if off && !rs.also(r.ID) {
+			rs.Disabled = append(rs.Disabled, r)
+		}
+		return off || replaced
+	})
+	all = append(all, rs.Also...)
+	if o.Trust != nil {
+		for _, r := range all {
+			r.Confidence *= o.Trust(r.ID)
+		}
+	}
+	exceptions, problems := readDir(dirs.ExceptionsDir, rule.ParseExceptions)
+	rs.problem(problems)
+	set, problems := rule.CompileWith(all, rule.Options{
+		Exceptions: exceptions, Now: o.Now,
+		ReadFile: func(name string) ([]byte, error) { return readList(dirs.ListsDir, name) },
+	})
+	rs.problem(problems)
+	if set == nil {
+		return nil, fmt.Errorf("compiling the rules: %w", errors.Join(asErrors(problems)...))
+	}
+	rs.Set = set
+	return rs, nil
+}
+
+func (rs *Rules) problem(ps []rule.Problem) { rs.Problems = append(rs.Problems, ps...) }
+
+// also reports whether Options.Also has a rule of that id.
+func (rs *Rules) also(id string) bool {
+	return slices.ContainsFunc(rs.Also, func(r *rule.Rule) bool { return r.ID == id })
+}
+
+// disabledUnknown warns of ids that are switched off and belong to no rule.
+func (rs *Rules) disabledUnknown(cfg *config.Config, all []*rule.Rule) {
+	for _, id := range cfg.Detection.Rules.Disabled {
+		if !slices.ContainsFunc(all, func(r *rule.Rule) bool { return r.ID == id }) {
+			rs.problem([]rule.Problem{{
+				File: cfg.File(), RuleID: id, Message: "detection.rules.disabled names a rule that does not exist", Warning: true,
+			}})
+		}
+	}
+}
+
+// readAlso reads the files of Options.Also. Who names a file answers for it, so
+// its owner and mode do not matter.
+func (rs *Rules) readAlso(paths []string) error {
+	files, err := ruleFiles(paths)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		data, err := readFile(f, rule.MaxFile)
+		if err != nil {
+			return err
+		}
+		got, problems := rule.ParseFile(f, data)
+		for _, r := range got {
+			r.Custom = true
+		}
+		rs.Also, rs.AlsoFiles = append(rs.Also, got...), append(rs.AlsoFiles, f)
+		rs.problem(problems)
+	}
+	return nil
+}
+
+func asErrors(ps []rule.Problem) []error {
+	out := make([]error, len(ps))
+	for i, p := range ps {
+		out[i] = p
+	}
+	return out
+}
+
+// Faults counts the problems that cost a rule, and the warnings.
+func Faults(ps []rule.Problem) (faults, warnings int) {
+	for _, p := range ps {
+		if p.Warning {
+			warnings++
+		} else {
+			faults++
+		}
+	}
+	return faults, warnings
+}

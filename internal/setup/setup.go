@@ -1,0 +1,41 @@
+// Package setup makes of a configuration what judging lines needs: the compiled
+// rules, the policy for blocking, and the addresses that the configuration
+// protects. The agent and the commands that work without one share it, so both
+// judge alike.
+package setup
+
+import (
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
+)
+
+// Policy is the configuration's part that package decide acts on.
+func Policy(c *config.Config) decide.Config {
+	p := decide.DefaultConfig()
+	r := c.Response
+	p.Observe = r.Mode == config.ModeObserve
+	p.AutoBlock = r.AutoBlock
+	p.MinScore = r.MinScore
+	p.Durations[sentinel.High] = r.BlockDuration.High
+	p.Durations[sentinel.Critical] = r.BlockDuration.Critical
+	p.MaxBlocks = r.MaxBlocks
+	p.NewBlocksPerMinute = r.MaxNewBlocksPerMinute
+	p.MinBits4, p.MinBits6 = r.MaxPrefix.V4, r.MaxPrefix.V6
+	return p
+}
+
+// Protections are what is never blocked as far as the configuration says so:
+// the default ranges, the whitelist, and the proxies that logs are trusted from.
+func Protections(c *config.Config) []decide.Protection {
+	all := decide.DefaultProtections()
+	for _, p := range c.Response.Whitelist {
+		all = append(all, decide.Protection{Prefix: p, Kind: decide.KindConfig, Reason: "response.whitelist"})
+	}
+	for _, s := range c.Logs.Sources {
+		for _, p := range s.TrustedProxies {
+			all = append(all, decide.Protection{Prefix: p, Kind: decide.KindProxy, Reason: "trusted proxy of " + s.Path})
+		}
+	}
+	return all
+}
