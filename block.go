@@ -23,11 +23,14 @@ type BlockRecord struct {
 	// ID is the ULID of the action that made it.
 	ID string `json:"id"`
 	// Prefix is masked: an address is a /32, or the /64 of an IPv6 address.
-	Prefix   netip.Prefix `json:"prefix"`
-	Reason   string       `json:"reason"`
-	Origin   Origin       `json:"origin"`
-	Actor    string       `json:"actor,omitempty"`
-	ThreatID string       `json:"threat_id,omitempty"`
+	Prefix netip.Prefix `json:"prefix"`
+	// Rate makes it a rate limit: so much passes, and what is beyond is dropped.
+	// Zero: everything is dropped.
+	Rate     Rate   `json:"rate,omitzero"`
+	Reason   string `json:"reason"`
+	Origin   Origin `json:"origin"`
+	Actor    string `json:"actor,omitempty"`
+	ThreatID string `json:"threat_id,omitempty"`
 	// Score is the decision score of an automatic block, 1 for others.
 	Score   float64   `json:"score"`
 	Created time.Time `json:"created"`
@@ -41,7 +44,21 @@ type BlockRecord struct {
 	Forced bool `json:"forced,omitempty"`
 }
 
-// Block is a prefix that is to be dropped, and why. Its fields can be read but
+// Types of actions that are in force while they are active.
+const (
+	ActionBlock     = "block"
+	ActionRateLimit = "rate_limit"
+)
+
+// ActionType is the type of the action that made the block.
+func (r BlockRecord) ActionType() string {
+	if r.Rate.IsZero() {
+		return ActionBlock
+	}
+	return ActionRateLimit
+}
+
+// Block is a prefix that is to be dropped or slowed, and why. Its fields can be read but
 // not set outside this package, and MakeBlock is called by package decide
 // alone (a test holds that): no way to the firewall bypasses the allowlist.
 type Block struct{ r BlockRecord }
@@ -55,6 +72,9 @@ func MakeBlock(r BlockRecord) Block {
 
 // Prefix returns what is dropped.
 func (b Block) Prefix() netip.Prefix { return b.r.Prefix }
+
+// Rate returns what passes nevertheless, zero if everything is dropped.
+func (b Block) Rate() Rate { return b.r.Rate }
 
 // Expires returns the end, zero for a permanent block.
 func (b Block) Expires() time.Time { return b.r.Expires }
@@ -127,6 +147,7 @@ type Action struct {
 	Created   time.Time     `json:"created_at"`
 	Type      string        `json:"type"` // block, unblock, rate_limit, alert, allow, disallow, status, refused
 	Target    netip.Prefix  `json:"target,omitzero"`
+	Rate      Rate          `json:"rate,omitzero"`      // of type rate_limit only
 	Duration  time.Duration `json:"duration,omitempty"` // 0: permanent, or not a block
 	Expires   time.Time     `json:"expires_at,omitzero"`
 	Status    string        `json:"status"` // active, expired, revoked, done, refused

@@ -309,6 +309,9 @@ func (a *app) blocks(r *control.BlocksResult) {
 			by = b.Actor
 		}
 		reason := b.Reason
+		if !b.Rate.IsZero() {
+			reason = "(slowed to " + b.Rate.String() + ") " + reason
+		}
 		if b.Simulated {
 			reason = "(simulated) " + reason
 		}

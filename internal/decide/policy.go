@@ -339,7 +339,7 @@ func (d *Decider) take(at time.Duration) bool {
 // actionOf is the row of the audit trail that belongs to a block.
 func actionOf(r sentinel.BlockRecord, status string) sentinel.Action {
 	a := sentinel.Action{
-		ID: r.ID, ThreatID: r.ThreatID, Created: r.Created, Type: "block", Target: r.Prefix,
+		ID: r.ID, ThreatID: r.ThreatID, Created: r.Created, Type: r.ActionType(), Target: r.Prefix, Rate: r.Rate,
 		Expires: r.Expires, Status: status, Reason: r.Reason, Origin: r.Origin, Actor: r.Actor,
 		Simulated: r.Simulated, Score: r.Score,
 	}

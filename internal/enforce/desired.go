@@ -46,7 +46,7 @@ type Desired struct {
 	mu      sync.Mutex
 	version uint64
 	loaded  bool
-	blocks  map[netip.Prefix]int64
+	blocks  map[netip.Prefix]force
 	allow   []netip.Prefix
 	allowed uint64 // version of the last change of allow
 	// log holds the prefixes changed by versions first, first+1, ... version.
@@ -57,17 +57,17 @@ type Desired struct {
 // NewDesired returns a Desired that knows nothing yet: until Load, the enforcer
 // does not touch the firewall, so that a slow start unblocks nobody.
 func NewDesired() *Desired {
-	return &Desired{blocks: make(map[netip.Prefix]int64), first: 1}
+	return &Desired{blocks: make(map[netip.Prefix]force), first: 1}
 }
 
 // Load says all that should be in force. Simulated blocks are left out.
 func (d *Desired) Load(blocks []sentinel.Block, allow []netip.Prefix) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.blocks = make(map[netip.Prefix]int64, len(blocks))
+	d.blocks = make(map[netip.Prefix]force, len(blocks))
 	for _, b := range blocks {
 		if t, ok := TargetOf(b); ok {
-			d.blocks[t.prefix] = t.expires
+			d.blocks[t.prefix] = t.force
 		}
 	}
 	d.allow = slices.Clone(allow)
@@ -77,7 +77,7 @@ func (d *Desired) Load(blocks []sentinel.Block, allow []netip.Prefix) {
 	d.log, d.first = nil, d.version+1
 }
 
-// Set adds blocks or gives them a new end. The last one wins where two stand
+// Set adds blocks or gives them a new end or rate. The last one wins where two stand
 // for the same network. A simulated block takes a real one away.
 func (d *Desired) Set(blocks ...sentinel.Block) {
 	d.mu.Lock()
@@ -88,10 +88,10 @@ func (d *Desired) Set(blocks ...sentinel.Block) {
 			d.remove(b.Prefix())
 			continue
 		}
-		if end, known := d.blocks[t.prefix]; known && end == t.expires {
+		if old, known := d.blocks[t.prefix]; known && old == t.force {
 			continue
 		}
-		d.blocks[t.prefix] = t.expires
+		d.blocks[t.prefix] = t.force
 		d.note(t.prefix)
 	}
 }
@@ -170,8 +170,8 @@ func (d *Desired) Changes(since uint64) Change {
 			continue
 		}
 		seen[p] = struct{}{}
-		if end, in := d.blocks[p]; in {
-			c.Set = append(c.Set, Target{p, end})
+		if f, in := d.blocks[p]; in {
+			c.Set = append(c.Set, Target{p, f})
 		} else {
 			c.Removed = append(c.Removed, p)
 		}
@@ -187,8 +187,8 @@ func (d *Desired) full() Change {
 		Version: d.version, Full: true, Set: make([]Target, 0, len(d.blocks)),
 		Allow: slices.Clone(d.allow), AllowChanged: true,
 	}
-	for p, end := range d.blocks {
-		c.Set = append(c.Set, Target{p, end})
+	for p, f := range d.blocks {
+		c.Set = append(c.Set, Target{p, f})
 	}
 	return c
 }

@@ -61,6 +61,26 @@ func TestSimulatedBlocksAreNotDesired(t *testing.T) {
 	}
 }
 
+// A block may become a rate limit and the other way round; a rate that no
+// firewall can keep is no target.
+func TestDesiredRates(t *testing.T) {
+	r := blockFor("192.0.2.1/32", time.Hour).Record()
+	d := NewDesired()
+	d.Load(nil, nil)
+	for _, rate := range []sentinel.Rate{{}, {Count: 10, Per: time.Minute}, {Count: 5, Per: time.Second}, {}} {
+		v := d.Version()
+		r.Rate = rate
+		d.Set(sentinel.MakeBlock(r))
+		if c := d.Changes(v); len(c.Set) != 1 && v != 1 || len(c.Set) == 1 && c.Set[0].Rate() != rate {
+			t.Errorf("%q: %+v", rate, c)
+		}
+	}
+	r.Rate = sentinel.Rate{Count: 1, Per: time.Millisecond}
+	if _, ok := TargetOf(sentinel.MakeBlock(r)); ok {
+		t.Error("a rate of 1/ms has a target")
+	}
+}
+
 func TestDesiredBeforeLoad(t *testing.T) {
 	d := NewDesired()
 	d.Set(blockFor("192.0.2.1/32", 0))

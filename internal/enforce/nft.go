@@ -196,6 +196,9 @@ func (n *NFT) merge(c Change) {
 		}
 	}
 	for _, t := range c.Set {
+		if !t.rate.IsZero() {
+			t.expires = 0 // this table drops all or nothing
+		}
 		n.want(t.prefix, t.expires, !c.Full)
 	}
 	for _, p := range c.Removed {

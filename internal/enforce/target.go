@@ -7,26 +7,33 @@ import (
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
-// Target is what the firewall needs to know of a block: the network and its
-// end. Only a sentinel.Block makes one, so that nothing but package decide can
+// Target is what the firewall needs to know of a block: the network, its end,
+// and how much of it may pass. Only a sentinel.Block makes one, so that nothing but package decide can
 // have anything dropped.
 type Target struct {
-	prefix  netip.Prefix
-	expires int64 // milliseconds since 1970, forever without end
+	prefix netip.Prefix
+	force
+}
+
+// force says until when something is dropped, and what not. The zero value: not
+// at all.
+type force struct {
+	expires int64         // milliseconds since 1970, forever without end
+	rate    sentinel.Rate // passes; zero: nothing
 }
 
 // forever is the end of what has no end.
 const forever = int64(1<<63 - 1)
 
 // TargetOf returns the target of a block. It is false for blocks that must not
-// reach a firewall: simulated ones, and those whose network is invalid or all
-// of an address family.
+// reach a firewall: simulated ones, those whose network is invalid or all of an
+// address family, and those with a rate that none can keep.
 func TargetOf(b sentinel.Block) (Target, bool) {
 	p, ok := canonical(b.Prefix())
-	if !ok || b.Simulated() {
+	if r := b.Rate(); !ok || b.Simulated() || !r.IsZero() && !r.Valid() {
 		return Target{}, false
 	}
-	t := Target{prefix: p, expires: forever}
+	t := Target{p, force{forever, b.Rate()}}
 	if !b.Permanent() {
 		t.expires = max(b.Expires().UnixMilli(), 1)
 	}
@@ -36,6 +43,9 @@ func TargetOf(b sentinel.Block) (Target, bool) {
 // Prefix returns what is dropped: an IPv4 network or an IPv6 network of at most
 // 64 bits.
 func (t Target) Prefix() netip.Prefix { return t.prefix }
+
+// Rate returns what passes nevertheless, zero if everything is dropped.
+func (t Target) Rate() sentinel.Rate { return t.rate }
 
 // Expires returns the end, zero for a target without one.
 func (t Target) Expires() time.Time {

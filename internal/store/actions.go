@@ -56,12 +56,12 @@ func (s *Store) Actions(ctx context.Context, f ActionFilter) (list []sentinel.Ac
 	return list, total, err
 }
 
-// BlocksInForce returns the blocks that have not ended at now, oldest first,
-// simulated ones included.
+// BlocksInForce returns the blocks and rate limits that have not ended at now,
+// oldest first, simulated ones included.
 func (s *Store) BlocksInForce(ctx context.Context, now time.Time) (list []sentinel.BlockRecord, err error) {
 	err = s.view(ctx, "reading blocks", func(tx *sql.Tx) error {
 		actions, err := queryActions(ctx, tx, "SELECT "+actionColumns+` FROM actions
-			WHERE type = 'block' AND status = 'active' AND (expires_at IS NULL OR expires_at > ?)
+			WHERE type IN ('block', 'rate_limit') AND status = 'active' AND (expires_at IS NULL OR expires_at > ?)
 			ORDER BY created_at, id`, mustStamp(now))
 		if err != nil {
 			return err
@@ -72,8 +72,11 @@ func (s *Store) BlocksInForce(ctx context.Context, now time.Time) (list []sentin
 			if !a.Target.IsValid() {
 				continue // the text was damaged: nothing can be blocked by it
 			}
+			if a.Type == sentinel.ActionRateLimit && a.Rate.IsZero() {
+				continue // so was this one: it must not become a block
+			}
 			list = append(list, sentinel.BlockRecord{
-				ID: a.ID, Prefix: a.Target, Reason: a.Reason, Origin: a.Origin, Actor: a.Actor, ThreatID: a.ThreatID,
+				ID: a.ID, Prefix: a.Target, Rate: a.Rate, Reason: a.Reason, Origin: a.Origin, Actor: a.Actor, ThreatID: a.ThreatID,
 				Score: a.Score, Created: a.Created, Expires: a.Expires, Simulated: a.Simulated, Forced: a.Forced,
 			})
 		}
@@ -113,10 +116,10 @@ func queryActions(ctx context.Context, tx *sql.Tx, text string, args ...any) ([]
 	for rows.Next() {
 		var a sentinel.Action
 		var created, origin string
-		var threat, prefix, expires, by, at, actor, backend sql.NullString
+		var threat, prefix, expires, by, at, actor, backend, rate sql.NullString
 		var duration sql.NullInt64
 		err := rows.Scan(&a.ID, &threat, &created, &a.Type, &prefix, &duration, &expires, &a.Status, &by, &at,
-			&a.Reason, &origin, &actor, &backend, &a.Simulated, &a.Score, &a.Forced)
+			&a.Reason, &origin, &actor, &backend, &a.Simulated, &a.Score, &a.Forced, &rate)
 		if err != nil {
 			return nil, err
 		}
@@ -124,6 +127,9 @@ func queryActions(ctx context.Context, tx *sql.Tx, text string, args ...any) ([]
 		a.Duration = time.Duration(duration.Int64) * time.Second
 		a.Expires, a.RevokedBy, a.RevokedAt = unstamp(expires.String), by.String, unstamp(at.String)
 		a.Origin, a.Actor, a.Backend = sentinel.Origin(origin), actor.String, backend.String
+		if rate.Valid {
+			a.Rate, _ = sentinel.ParseRate(rate.String) // damaged: none
+		}
 		list = append(list, a)
 	}
 	return list, rows.Err()

@@ -221,7 +221,7 @@ func maxAfter(us []Unblock) int {
 
 func (tx *writer) action(a *sentinel.Action) error {
 	text := prefixText(a.Target)
-	if a.Type == "block" && a.Status == StatusActive {
+	if (a.Type == sentinel.ActionBlock || a.Type == sentinel.ActionRateLimit) && a.Status == StatusActive {
 		if err := tx.exec(stmtRetire, "block "+a.ID, mustStamp(a.Created), text, a.ID); err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ func (tx *writer) action(a *sentinel.Action) error {
 	lo, hi := bounds(a.Target)
 	return tx.exec(stmtAction, a.ID, a.ThreatID, mustStamp(a.Created), a.Type, null(text), seconds(a.Duration),
 		stamp(a.Expires), a.Status, null(a.RevokedBy), stamp(a.RevokedAt),
-		a.Reason, string(a.Origin), null(a.Actor), null(a.Backend), a.Simulated, a.Score, a.Forced,
+		a.Reason, string(a.Origin), null(a.Actor), null(a.Backend), a.Simulated, a.Score, a.Forced, null(a.Rate.String()),
 		null(single(a.Target)), anyKey(lo), anyKey(hi))
 }
 
@@ -246,14 +246,14 @@ func (tx *writer) block(b *sentinel.BlockRecord, backend string) error {
 		return fmt.Errorf("block has no prefix")
 	}
 	a := sentinel.Action{
-		ID: b.ID, ThreatID: b.ThreatID, Created: b.Created, Type: "block", Target: b.Prefix.Masked(), Expires: b.Expires,
+		ID: b.ID, ThreatID: b.ThreatID, Created: b.Created, Type: b.ActionType(), Target: b.Prefix.Masked(), Rate: b.Rate, Expires: b.Expires,
 		Status: StatusActive, Reason: b.Reason, Origin: b.Origin, Actor: b.Actor, Backend: backend,
 		Simulated: b.Simulated, Score: b.Score, Forced: b.Forced,
 	}
 	if !b.Expires.IsZero() {
 		a.Duration = b.Expires.Sub(b.Created)
 	}
-	if err := tx.action(&a); err != nil || b.Simulated {
+	if err := tx.action(&a); err != nil || b.Simulated || !b.Rate.IsZero() {
 		return err
 	}
 	lo, hi := bounds(a.Target)

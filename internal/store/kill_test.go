@@ -210,7 +210,7 @@ func TestKillDuringMigration(t *testing.T) {
 		if err != nil {
 			t.Fatalf("killed at %d pages: %v", pages*3, err)
 		}
-		if r := s.Report(); r.Damaged || r.To != 2 {
+		if r := s.Report(); r.Damaged || r.To != newest(t) {
 			t.Errorf("killed at %d pages: %+v", pages*3, r)
 		}
 		fill(t, s, 1)

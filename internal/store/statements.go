@@ -14,7 +14,7 @@ const (
 		attacker_geo, key, user, description, raw_log, risk_score, decision, rule_id, anomaly_score, llm_explanation,
 		status, resolved_at, resolved_by, event_count, evidence, score_parts, mitre, action, action_reason, previous`
 	actionColumns = `id, threat_id, created_at, type, prefix, duration, expires_at, status, revoked_by, revoked_at,
-		reason, origin, actor, backend, simulated, score, forced`
+		reason, origin, actor, backend, simulated, score, forced, rate`
 )
 
 // The writer's statements.
@@ -69,14 +69,14 @@ var statements = [numStmts]string{
 	// The threat is looked up, so that a block whose threat was lost or purged
 	// can be stored all the same.
 	stmtAction: `INSERT INTO actions (` + actionColumns + `, target_ip, ip_lo, ip_hi)
-		VALUES (?, (SELECT id FROM threats WHERE id = ?), ` + marks(18) + `)
+		VALUES (?, (SELECT id FROM threats WHERE id = ?), ` + marks(19) + `)
 		ON CONFLICT (id) DO UPDATE SET ` + sets(actionColumns, "id", "created_at", "backend") + `,
 			backend = coalesce(excluded.backend, backend),
 			target_ip = excluded.target_ip, ip_lo = excluded.ip_lo, ip_hi = excluded.ip_hi`,
 	stmtRetire: `UPDATE actions SET status = 'revoked', revoked_by = ?, revoked_at = ?
-		WHERE prefix = ? AND type = 'block' AND status = 'active' AND id <> ?`,
+		WHERE prefix = ? AND type IN ('block', 'rate_limit') AND status = 'active' AND id <> ?`,
 	stmtUnblock: `UPDATE actions SET status = ?, revoked_by = ?, revoked_at = ?
-		WHERE prefix = ? AND type = 'block' AND status = 'active'`,
+		WHERE prefix = ? AND type IN ('block', 'rate_limit') AND status = 'active'`,
 	stmtExpire: `UPDATE actions SET status = 'expired', revoked_at = expires_at
 		WHERE status = 'active' AND expires_at <= ?`,
 

@@ -39,7 +39,7 @@ func TestFaults(t *testing.T) {
 		{head + cond + "actions: [block_ip: {duration: 0}]", "5:32", "duration: 0 is not between 1s"},
 		{head + cond + "actions: [block_ip: {scope: net}]", "5:29", "none of ip, prefix"},
 		{head + cond + "actions: [rate_limit]", "5:11", "needs settings"},
-		{head + cond + "actions: [rate_limit: {rate: ten/m}]", "5:30", "is not a count a unit of time"},
+		{head + cond + "actions: [rate_limit: {rate: ten/m}]", "5:30", "is not a count"},
 		{head + cond + "actions: [notify: {level: LOUD}]", "5:27", "none of INFO, LOW"},
 		{head + cond + "exceptions: [{match: {user: x}}]", "5:14", "needs a reason"},
 		{head + cond + "exceptions: [{reason: x, expires: soon, match: {user: x}}]", "5:35", "expires must be a date"},
@@ -261,7 +261,7 @@ tests:
 	r = rules[2]
 	a := r.Aggregation
 	if a.Threshold != 6 || a.Mode != Leaky || a.Window != 50*time.Second || r.Deterministic || r.Confidence != 0.4 || !r.NoLLM || r.Enabled ||
-		!r.Advisory || r.BlockFor() != 2*time.Hour || !r.Actions[0].Prefix || r.Actions[1].Rate != 10 || r.Actions[1].Per != time.Minute ||
+		!r.Advisory || r.BlockFor() != 2*time.Hour || !r.Actions[0].Prefix || r.Actions[1].Rate.String() != "10/m" ||
 		len(r.Actions[2].Tags) != 2 || r.Actions[3].Level != sentinel.High {
 		t.Errorf("%+v %+v", r, a)
 	}

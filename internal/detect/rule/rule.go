@@ -204,9 +204,8 @@ type Action struct {
 	// Level is of notify; HasLevel false means any.
 	Level    sentinel.Severity
 	HasLevel bool
-	// Rate events in Per are of rate_limit.
-	Rate int
-	Per  time.Duration
+	// Rate is of rate_limit.
+	Rate sentinel.Rate
 	// Tags are of tag.
 	Tags []string
 }

@@ -277,7 +277,7 @@ func (r *reader) action(kind ActionKind, n *yaml.Node) Action {
 			a.Tags = r.texts(e.value, "a tag", 100)
 		}
 	})
-	if kind == ActionRateLimit && a.Rate == 0 && !r.failed() {
+	if kind == ActionRateLimit && a.Rate.IsZero() && !r.failed() {
 		r.problem(n, "rate_limit needs a rate such as 10/m")
 	}
 	return a
@@ -289,18 +289,9 @@ func (r *reader) rate(n *yaml.Node, a *Action) {
 	if !ok {
 		return
 	}
-	count, unit, _ := strings.Cut(s, "/")
-	a.Per = units[unit]
-	for _, c := range []byte(count) {
-		if c < '0' || c > '9' || a.Rate > 100_000 {
-			a.Rate = 0
-			break
-		}
-		a.Rate = a.Rate*10 + int(c-'0')
-	}
-	if a.Rate == 0 || unit == "" || unit == "ms" || a.Per == 0 {
-		a.Rate = 0
-		r.problem(n, "rate %q is not a count a unit of time, such as 5/s, 10/m, 100/h or 1000/d", s)
+	var err error
+	if a.Rate, err = sentinel.ParseRate(s); err != nil {
+		r.problem(n, "%v", err)
 	}
 }
 
