@@ -16,6 +16,7 @@ type Agent interface {
 	Threats(ctx context.Context, peer Peer, p ThreatsParams) (*ThreatsResult, error)
 	Threat(ctx context.Context, peer Peer, p ThreatParams) (*ThreatResult, error)
 	Explain(ctx context.Context, peer Peer, p ThreatParams) (*Explanation, error)
+	WhyNot(ctx context.Context, peer Peer, p WhyNotParams) (*WhyNot, error)
 	SetThreatStatus(ctx context.Context, peer Peer, p ThreatStatusParams) (*ThreatResult, error)
 
 	// Tail calls send for each event until ctx ends or send fails, and returns

@@ -166,6 +166,11 @@ func (f *fake) Rule(_ context.Context, peer Peer, p RuleParams) (*RuleResult, er
 	return nil, f.fail
 }
 
+func (f *fake) WhyNot(_ context.Context, peer Peer, p WhyNotParams) (*WhyNot, error) {
+	f.note("whynot", peer, p)
+	return &WhyNot{IP: p.IP}, nil
+}
+
 var _ Agent = (*fake)(nil)
 
 // Groups of the tests; the host need not have them.

@@ -31,6 +31,7 @@ func methods() []method {
 		full(MethodThreats, RoleMember, Agent.Threats),
 		full(MethodThreat, RoleMember, Agent.Threat),
 		full(MethodExplain, RoleMember, Agent.Explain),
+		full(MethodWhyNot, RoleMember, Agent.WhyNot),
 		full(MethodThreatStatus, RoleMember, Agent.SetThreatStatus),
 		tail(MethodTail, RoleMember),
 		bare(MethodSources, RoleMember, Agent.Sources),
