@@ -94,6 +94,7 @@ type Agent struct {
 	usage     usage
 	tails     tails
 	lines     sync.Map // source id to *lineCounts
+	sight     sight
 	snapshot  atomic.Pointer[snapshot]
 }
 
@@ -175,6 +176,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	})
 	others.Go(func() error { a.watchHost(rest); return nil })
+	others.Go(func() error { a.watchSources(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))

@@ -113,8 +113,13 @@ type SourceStatus struct {
 	// LastEvent is when the last line was read.
 	LastEvent time.Time `json:"last_event,omitzero"`
 	Lines     uint64    `json:"lines"`
-	Parsed    uint64    `json:"parsed"`
-	Unparsed  uint64    `json:"unparsed"`
+	// Recognised lines say more than who wrote them.
+	Recognised uint64 `json:"recognised"`
+	// Blind says why the source is not read or understood any more, empty while
+	// it is.
+	Blind    string `json:"blind,omitempty"`
+	Parsed   uint64 `json:"parsed"`
+	Unparsed uint64 `json:"unparsed"`
 	// Lag is how many bytes of the file are still to be read.
 	Lag int64 `json:"lag_bytes"`
 	// Cut counts lines longer than sentinel.MaxLine, Rotations changes of file.
