@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
@@ -94,7 +96,6 @@ type Agent struct {
 	usage     usage
 	tails     tails
 	lines     sync.Map // source id to *lineCounts
-	sight     sight
 	snapshot  atomic.Pointer[snapshot]
 }
 
@@ -176,7 +177,6 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	})
 	others.Go(func() error { a.watchHost(rest); return nil })
-	others.Go(func() error { a.watchSources(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
@@ -327,6 +327,9 @@ func (a *Agent) earlierBlocks(ctx context.Context, now time.Time) ([]sentinel.Bl
 			return nil, fmt.Errorf("reading earlier blocks: %w", err)
 		}
 		for _, act := range ended {
+			if takenBack(act) {
+				continue
+			}
 			rec := sentinel.BlockRecord{
 				ID: act.ID, Prefix: act.Target, Reason: act.Reason, Origin: act.Origin, Actor: act.Actor,
 				ThreatID: act.ThreatID, Score: act.Score, Created: act.Created, Expires: act.Expires, Simulated: act.Simulated,
@@ -338,6 +341,19 @@ func (a *Agent) earlierBlocks(ctx context.Context, now time.Time) ([]sentinel.Bl
 		}
 	}
 	return append(out, inForce...), nil
+}
+
+// takenBack reports whether a block that ended does not count: it was never
+// confirmed, or a person lifted what a rule had blocked.
+func takenBack(act sentinel.Action) bool {
+	if act.Trial {
+		return true
+	}
+	if act.Origin != sentinel.OriginRule || act.Status != store.StatusRevoked {
+		return false
+	}
+	byUs := act.RevokedBy == decide.ByLimit || act.RevokedBy == decide.ByAllowlist || strings.HasPrefix(act.RevokedBy, "block ")
+	return !byUs
 }
 
 // chooseFirewall picks the backend and remembers why.

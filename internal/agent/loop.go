@@ -103,7 +103,6 @@ func (a *Agent) batch(b sentinel.Batch) {
 	var n store.Count
 	n.Source, n.Type, n.Minute = b.Source, b.Type, b.Read.Truncate(time.Minute)
 	watched := a.tails.watched()
-	recognised := uint64(0)
 	for i := range b.Lines {
 		text := b.Lines[i].Text
 		step := a.engine.Line(f.source, text, b.Read, b.ModTime)
@@ -113,9 +112,6 @@ func (a *Agent) batch(b sentinel.Batch) {
 		} else {
 			n.Unparsed++
 			a.pending.unparsed(b.Source, text, b.Read)
-		}
-		if step.Event.Type != sentinel.EventOther {
-			recognised++
 		}
 		if len(step.Matches) > 0 {
 			n.Matched++
@@ -136,7 +132,6 @@ func (a *Agent) batch(b sentinel.Batch) {
 		n.LastEvent = b.Read
 	}
 	f.counts.add(n)
-	f.counts.recognised.Add(recognised)
 	a.pending.count(n)
 	a.pending.position(b.Next)
 	if a.admins.changed {

@@ -20,8 +20,15 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
 
+// A source is worth a warning if fewer than this share of its last lines were
+// understood, judged from minCoverage lines on.
+const (
+	coverage    = 0.5
+	minCoverage = 20
+)
+
 // lineCounts counts the lines of one source since the start.
-type lineCounts struct{ lines, parsed, unparsed, recognised atomic.Uint64 }
+type lineCounts struct{ lines, parsed, unparsed atomic.Uint64 }
 
 func (c *lineCounts) add(n store.Count) {
 	c.lines.Add(uint64(n.Events))
@@ -147,8 +154,8 @@ func (a *Agent) reasons(s *control.Status) (out []string) {
 		case collect.StateDenied, collect.StateRefused, collect.StateFailing, collect.StateMissing:
 			out = append(out, fmt.Sprintf("%s: %s %s", src.Path, src.State, src.Reason))
 		}
-		if src.Blind != "" && collect.State(src.State) == collect.StateActive {
-			out = append(out, fmt.Sprintf("%s: %s", src.Path, src.Blind))
+		if src.Lines >= minCoverage && float64(src.Parsed) < coverage*float64(src.Lines) {
+			out = append(out, fmt.Sprintf("%s: only %d of %d lines were understood; sentinelctl logs unparsed shows the others", src.Path, src.Parsed, src.Lines))
 		}
 	}
 	if active == 0 {
@@ -181,9 +188,8 @@ func (a *Agent) sources() []control.SourceStatus {
 		}
 		if v, ok := a.lines.Load(st.Source); ok {
 			n := v.(*lineCounts)
-			row.Lines, row.Parsed, row.Unparsed, row.Recognised = n.lines.Load(), n.parsed.Load(), n.unparsed.Load(), n.recognised.Load()
+			row.Lines, row.Parsed, row.Unparsed = n.lines.Load(), n.parsed.Load(), n.unparsed.Load()
 		}
-		row.Blind = a.sight.reason(row.ID)
 		out = append(out, row)
 	}
 	slices.SortFunc(out, func(x, y control.SourceStatus) int { return cmp.Compare(x.Path, y.Path) })

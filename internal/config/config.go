@@ -125,6 +125,7 @@ type Response struct {
 	MinScore float64
 	// BlockDuration is how long the first block lasts.
 	BlockDuration BlockDuration
+	Escalation    Escalation
 	// MaxBlocks is how many blocks are in force at most, 1..1,000,000.
 	MaxBlocks int
 	// MaxNewBlocksPerMinute is where the agent stops blocking by itself and
@@ -132,6 +133,9 @@ type Response struct {
 	MaxNewBlocksPerMinute int
 	// MaxPrefix bounds how wide a block may be.
 	MaxPrefix MaxPrefix
+	// PrefixBlock blocks a network of which many addresses were blocked, instead
+	// of asking people to.
+	PrefixBlock bool
 	// Whitelist is never blocked.
 	Whitelist []netip.Prefix
 	Firewall  Firewall
@@ -141,6 +145,13 @@ type Response struct {
 // each 1 s to 7 days. Lower severities are never blocked.
 type BlockDuration struct {
 	High, Critical time.Duration
+}
+
+// Escalation makes each further block of a network Factor (1..10) times longer,
+// up to Max (1 s to 366 days), or to the first block's length if that is longer.
+type Escalation struct {
+	Factor float64
+	Max    time.Duration
 }
 
 // MaxPrefix has the fewest bits that a blocked network may have: V4 16..32, V6
@@ -190,6 +201,7 @@ func Default() *Config {
 			AutoBlock:             true,
 			MinScore:              0.6,
 			BlockDuration:         BlockDuration{High: time.Hour, Critical: 24 * time.Hour},
+			Escalation:            Escalation{Factor: 2, Max: 7 * 24 * time.Hour},
 			MaxBlocks:             50_000,
 			MaxNewBlocksPerMinute: 6000,
 			MaxPrefix:             MaxPrefix{V4: 24, V6: 56},

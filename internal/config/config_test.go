@@ -90,9 +90,11 @@ response:
   auto_block: false
   min_score: 1
   block_duration: {HIGH: 90, CRITICAL: 1h30m}
+  escalation: {factor: 1.5, max: 36h}
   max_blocks: 7
   max_new_blocks_per_minute: 8
   max_prefix: {v4: 16, v6: 64}
+  prefix_block: true
   whitelist: [203.0.113.9, 2001:db8::/48]
   firewall: {backend: dryrun}
 database: {path: /srv/s.db, retention_days: 1}
@@ -112,15 +114,18 @@ performance: {batch_size: 1}
 			{"/var/log/syslog", sentinel.TypeSyslog, nil, false, "UTC", time.UTC},
 		}},
 		Detection: Detection{Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}}},
-		Response: Response{ModeObserve, false, 1, BlockDuration{90 * time.Second, 90 * time.Minute}, 7, 8, MaxPrefix{16, 64},
-			[]netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, Firewall{BackendDryRun}},
+		Response: Response{
+			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
+			Escalation: Escalation{1.5, 36 * time.Hour}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
+			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, Firewall: Firewall{BackendDryRun},
+		},
 		Database:    Database{"/srv/s.db", 1},
 		Performance: Performance{1},
 	}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 21 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 22 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }

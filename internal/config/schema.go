@@ -39,12 +39,17 @@ func schema(c *Config) section {
 				{"HIGH", &duration{&c.Response.BlockDuration.High, time.Second, 7 * 24 * time.Hour}},
 				{"CRITICAL", &duration{&c.Response.BlockDuration.Critical, time.Second, 7 * 24 * time.Hour}},
 			}},
+			{"escalation", section{
+				{"factor", &number{&c.Response.Escalation.Factor, 1, 10}},
+				{"max", &duration{&c.Response.Escalation.Max, time.Second, 366 * 24 * time.Hour}},
+			}},
 			{"max_blocks", &integer{&c.Response.MaxBlocks, 1, 1_000_000}},
 			{"max_new_blocks_per_minute", &integer{&c.Response.MaxNewBlocksPerMinute, 1, 1_000_000}},
 			{"max_prefix", section{
 				{"v4", &integer{&c.Response.MaxPrefix.V4, 16, 32}},
 				{"v6", &integer{&c.Response.MaxPrefix.V6, 32, 64}},
 			}},
+			{"prefix_block", &boolean{&c.Response.PrefixBlock}},
 			{"whitelist", &networks{&c.Response.Whitelist}},
 			{"firewall", section{
 				{"backend", newEnum(&c.Response.Firewall.Backend, BackendAuto, BackendNFTables, BackendDryRun).
@@ -94,7 +99,6 @@ func unsupported(key string) (message, hint string, ok bool) {
 		"geo":                               {later, remove},
 		"detection.anomaly":                 {later, remove + "; only rules detect"},
 		"detection.llm":                     {later, remove + "; only rules detect"},
-		"response.prefix_block":             {later, remove},
 		"performance.max_events_per_second": {later + ": no line is dropped, the log files are the buffer", remove},
 		"performance.worker_threads":        {later + ": one engine judges all lines", remove + "; GOMAXPROCS in the environment bounds the cores used"},
 	}

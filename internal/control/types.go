@@ -19,6 +19,7 @@ const (
 	MethodUnparsed     = "logs.unparsed"
 	MethodBlock        = "firewall.block"
 	MethodUnblock      = "firewall.unblock"
+	MethodConfirm      = "firewall.confirm"
 	MethodBlocks       = "firewall.list"
 	MethodConfig       = "config.get"
 	MethodAllow        = "whitelist.add"
@@ -113,13 +114,8 @@ type SourceStatus struct {
 	// LastEvent is when the last line was read.
 	LastEvent time.Time `json:"last_event,omitzero"`
 	Lines     uint64    `json:"lines"`
-	// Recognised lines say more than who wrote them.
-	Recognised uint64 `json:"recognised"`
-	// Blind says why the source is not read or understood any more, empty while
-	// it is.
-	Blind    string `json:"blind,omitempty"`
-	Parsed   uint64 `json:"parsed"`
-	Unparsed uint64 `json:"unparsed"`
+	Parsed    uint64    `json:"parsed"`
+	Unparsed  uint64    `json:"unparsed"`
 	// Lag is how many bytes of the file are still to be read.
 	Lag int64 `json:"lag_bytes"`
 	// Cut counts lines longer than sentinel.MaxLine, Rotations changes of file.
@@ -329,6 +325,9 @@ type BlockParams struct {
 	// Duration 0 is the policy's, unless Permanent.
 	Duration  Seconds `json:"duration,omitzero"`
 	Permanent bool    `json:"permanent,omitempty"`
+	// Confirm lifts the block after so long unless firewall.confirm comes; 0
+	// makes it last without.
+	Confirm Seconds `json:"confirm,omitzero"`
 	// Force overrides the configured whitelist; only an administrator may.
 	Force  bool   `json:"force,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -342,6 +341,12 @@ type BlockResult struct {
 	// Applied says that the firewall has it; Note says why not, or more.
 	Applied bool   `json:"applied"`
 	Note    string `json:"note,omitempty"`
+}
+
+// ConfirmParams names a block that waits for its confirmation.
+type ConfirmParams struct {
+	IP     Network `json:"ip"`
+	Reason string  `json:"reason,omitempty"`
 }
 
 // UnblockParams asks to lift all blocks within a network.

@@ -188,25 +188,6 @@ func (f *fake) Explain(_ context.Context, _ control.Peer, p control.ThreatParams
 	}, nil
 }
 
-func (f *fake) WhyNot(_ context.Context, _ control.Peer, p control.WhyNotParams) (*control.WhyNot, error) {
-	w := &control.WhyNot{
-		IP: p.IP, Mode: "protect", MinScore: 0.6, Since: clock.Add(-3 * time.Hour), Sources: f.sources(),
-		Verdict: "no line with " + p.IP.String() + " was read since the agent started, as far as is remembered",
-		Hints:   []string{"if a log names the address: sentinelctl explain-line 'LINE'"},
-	}
-	if p.IP.String() == "192.0.2.9" {
-		w.Verdict = "no rule has fired: the nearest, SSH_BRUTE_001, counts 3 of 5"
-		w.Seen = &control.Seen{Source: "/var/log/auth.log", Last: clock.Add(-20 * time.Second), Lines: 3}
-		w.Rules = []control.RuleStanding{{
-			ID: "SSH_BRUTE_001", Name: "SSH brute force", Severity: sentinel.High, Count: 3, Threshold: 5,
-			Window: control.Seconds(5 * time.Minute), Last: clock.Add(-20 * time.Second),
-		}}
-		w.Silenced = []control.SilencedRule{{ID: "WEB_SCANNER_001", Count: 2, Last: clock.Add(-time.Minute)}}
-		w.Others = []string{"SSH_SPRAY_001"}
-	}
-	return w, nil
-}
-
 func (f *fake) SetThreatStatus(_ context.Context, _ control.Peer, p control.ThreatStatusParams) (*control.ThreatResult, error) {
 	row, err := f.find(p.ID)
 	if err != nil {
@@ -256,7 +237,15 @@ func (f *fake) Block(_ context.Context, _ control.Peer, p control.BlockParams) (
 	if p.Permanent {
 		b.Expires = time.Time{}
 	}
+	if p.Confirm > 0 {
+		b.Trial, b.Until, b.Expires = true, b.Expires, clock.Add(p.Confirm.Duration())
+	}
 	f.tell("block " + p.IP.String() + " " + p.Reason)
+	if b.Trial {
+		f.mu.Lock()
+		f.blocks = append(f.blocks, b)
+		f.mu.Unlock()
+	}
 	return &control.BlockResult{Block: b, New: true, Applied: true}, nil
 }
 
@@ -277,6 +266,18 @@ func (f *fake) Unblock(_ context.Context, _ control.Peer, p control.UnblockParam
 		return nil, control.Errorf(control.CodeNotFound, "%s is not blocked", p.IP).WithHint("sentinelctl blocklist shows what is")
 	}
 	return r, nil
+}
+
+func (f *fake) Confirm(_ context.Context, _ control.Peer, p control.ConfirmParams) (*control.BlockResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.blocks {
+		if b := &f.blocks[i]; b.Prefix == p.IP.Entity() && b.Trial {
+			b.Trial, b.Expires, b.Until = false, b.Until, time.Time{}
+			return &control.BlockResult{Block: *b, Applied: true}, nil
+		}
+	}
+	return nil, control.Errorf(control.CodeRefused, "%s is not blocked", p.IP).WithHint("one that was not confirmed in time is lifted")
 }
 
 func (f *fake) Blocks(_ context.Context, _ control.Peer, p control.BlocksParams) (*control.BlocksResult, error) {

@@ -187,9 +187,7 @@ func (a *app) sources(list []control.SourceStatus, indent string) {
 		if mostlyUnparsed(x) {
 			noteStyle = styleWarn
 		}
-		if x.Blind != "" {
-			note, noteStyle = strings.TrimPrefix(note+"; "+x.Blind, "; "), styleWarn
-		} else if x.Reason != "" {
+		if x.Reason != "" {
 			note = strings.TrimPrefix(note+"; "+x.Reason, "; ")
 		}
 		if x.Lag > 1<<20 {

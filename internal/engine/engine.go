@@ -7,7 +7,6 @@
 package engine
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"time"
@@ -46,15 +45,11 @@ type Engine struct {
 	step     Step
 	seen     []seen
 	stats    Stats
-	// sources are their names by number, for sightings.
-	sources   []string
-	sightings *sightings
 }
 
 // Source is one source of lines. It belongs to the engine that made it.
 type Source struct {
 	id     string
-	number uint16
 	parser *parse.Parser
 	event  sentinel.Event
 }
@@ -89,8 +84,7 @@ type seen struct {
 
 // New returns an engine.
 func New(cfg Config) *Engine {
-	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect),
-		sightings: &sightings{seed: rand.Uint64()}}
+	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect)}
 	if !cfg.DetectOnly {
 		newID := cfg.NewID
 		if newID == nil {
@@ -103,8 +97,7 @@ func New(cfg Config) *Engine {
 
 // NewSource returns a source of lines with the id that events and threats name.
 func (e *Engine) NewSource(id string, cfg parse.Config) *Source {
-	id = strings.Clone(id)
-	return &Source{id: id, number: e.number(id), parser: parse.New(cfg)}
+	return &Source{id: strings.Clone(id), parser: parse.New(cfg)}
 }
 
 // Line takes in one line that arrived at now. mod is the modification time of
@@ -146,9 +139,6 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	e.stats.Lines++
 	if !parsed {
 		e.stats.Unparsed++
-	}
-	if ev.SrcIP.IsValid() {
-		e.sightings.note(ev.SrcIP, src.number, now)
 	}
 	st := &e.step
 	st.Parsed, st.Event = parsed, ev

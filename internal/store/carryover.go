@@ -17,7 +17,7 @@ var salvaged = [...]struct {
 	name    string
 	noRowid bool
 }{
-	{"allow_entries", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
+	{"allow_entries", false}, {"allow_names", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
 	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false},
 	{"counters", true}, {"unparsed_shapes", true},
 }
