@@ -46,6 +46,7 @@ var layers = map[string][]string{
 	"internal/uplink":  {"", "api"},
 
 	"internal/config":    {""},
+	"internal/logging":   {},
 	"internal/netnstest": {},
 
 	// What a configuration means to the rules; both programs on the host share it.
@@ -60,9 +61,10 @@ var layers = map[string][]string{
 		"internal/enforce"}, // to open the firewall when the agent is dead
 	"internal/cloud": {"", "api"},
 
-	"docs": {}, // its tests hold the manual to the code
+	"packaging": {},
+	"docs":      {}, // its tests hold the manual to the code
 
-	"cmd/sentinel-agent": {"", "internal/agent", "internal/config"},
+	"cmd/sentinel-agent": {"", "internal/agent", "internal/config", "internal/logging"},
 	"cmd/sentinelctl":    {"", "internal/ctl"},
 	"cmd/sentinel-cloud": {"", "internal/cloud"},
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/agent"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/logging"
 )
 
 // version is set by the linker.
@@ -71,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return exitConfig
 	}
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level(cfg.Agent.LogLevel)}))
+	log := logging.New(stderr, logging.Format(cfg.Agent.LogFormat), cfg.Agent.LogLevel)
 	if *check {
 		if err := agent.Check(cfg, log); err != nil {
 			fmt.Fprintln(stderr, err)
@@ -127,16 +128,4 @@ func serve(path string, cfg *config.Config, log *slog.Logger) error {
 	case <-time.After(stopWithin):
 		return fmt.Errorf("stopping took longer than %v; the kernel keeps the blocks", stopWithin)
 	}
-}
-
-func level(name string) slog.Level {
-	switch name {
-	case "debug":
-		return slog.LevelDebug
-	case "warning":
-		return slog.LevelWarn
-	case "error":
-		return slog.LevelError
-	}
-	return slog.LevelInfo
 }

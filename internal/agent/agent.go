@@ -94,6 +94,7 @@ type Agent struct {
 	cfgErr    string
 	dbErr     string
 	usage     usage
+	pulse     pulse
 	tails     tails
 	lines     sync.Map // source id to *lineCounts
 	snapshot  atomic.Pointer[snapshot]
@@ -179,6 +180,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	others.Go(func() error { a.watchHost(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })
+	others.Go(func() error { a.watchdog(rest); return nil })
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
 		"rules", rules, "pid", os.Getpid())

@@ -186,6 +186,9 @@ func (a *Agent) sources() []control.SourceStatus {
 			ID: st.Source, Path: st.Path, Type: st.Type, State: string(st.State), Reason: st.Error,
 			LastEvent: st.LastRead, Lag: st.Lag, Cut: uint64(st.Cut), Rotations: uint64(st.Rotations), Losses: uint64(st.Losses),
 		}
+		if a.stuck(&st, time.Since(a.started), maxReaderPause) {
+			row.State, row.Reason = string(collect.StateFailing), "its reader hangs since "+st.Looked.Format(time.TimeOnly)
+		}
 		if v, ok := a.lines.Load(st.Source); ok {
 			n := v.(*lineCounts)
 			row.Lines, row.Parsed, row.Unparsed = n.lines.Load(), n.parsed.Load(), n.unparsed.Load()
@@ -246,7 +249,7 @@ func (p *api) Reload(ctx context.Context, _ control.Peer) (*control.ReloadResult
 // needsRestart reports whether a changed key is only read at the start.
 func needsRestart(key string) bool {
 	switch key {
-	case "agent.socket", "agent.id", "agent.hostname", "agent.log_level", "database.path", "response.firewall.backend":
+	case "agent.socket", "agent.id", "agent.hostname", "agent.log_level", "agent.log_format", "agent.sandbox", "metrics.listen", "database.path", "response.firewall.backend":
 		return true
 	}
 	return false
@@ -257,6 +260,7 @@ func needsRestart(key string) bool {
 func keepFixed(old, next *config.Config) {
 	next.Agent = old.Agent
 	next.Database.Path = old.Database.Path
+	next.Metrics = old.Metrics
 	next.Response.Firewall.Backend = old.Response.Firewall.Backend
 }
 

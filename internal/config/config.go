@@ -33,6 +33,7 @@ type Config struct {
 	Detection   Detection
 	Response    Response
 	Database    Database
+	Metrics     Metrics
 	Performance Performance
 
 	// file is the name the configuration was read from; set has the line of
@@ -50,9 +51,22 @@ type Agent struct {
 	Hostname string
 	// LogLevel is "debug", "info", "warning" or "error".
 	LogLevel string
+	// LogFormat is "auto", "text" or "json".
+	LogFormat string
 	// Socket is the absolute path of the control socket, at most 90 bytes.
 	Socket string
+	// Sandbox says whether the agent locks itself in.
+	Sandbox Sandbox
 }
+
+// Sandbox says whether the agent gives up rights that it does not need.
+type Sandbox string
+
+// With SandboxAuto it gives up what the kernel lets it give up.
+const (
+	SandboxAuto Sandbox = "auto"
+	SandboxOff  Sandbox = "off"
+)
 
 // Logs says what is read.
 type Logs struct {
@@ -173,6 +187,15 @@ type Database struct {
 	RetentionDays int
 }
 
+// Metrics says who may read figures for Prometheus.
+type Metrics struct {
+	// Listen is a loopback address with a port, or Off.
+	Listen string
+}
+
+// Off is the value of what can be switched off by its address.
+const Off = "off"
+
 // Performance bounds how much is done at once.
 type Performance struct {
 	// BatchSize is how many lines are read, judged and stored together,
@@ -184,10 +207,12 @@ type Performance struct {
 func Default() *Config {
 	return &Config{
 		Agent: Agent{
-			ID:       Auto,
-			Hostname: Auto,
-			LogLevel: "info",
-			Socket:   "/run/sentinel/sentinel.sock",
+			ID:        Auto,
+			Hostname:  Auto,
+			LogLevel:  "info",
+			LogFormat: "auto",
+			Socket:    "/run/sentinel/sentinel.sock",
+			Sandbox:   SandboxAuto,
 		},
 		Logs: Logs{Discovery: true},
 		Detection: Detection{Rules: Rules{
@@ -213,6 +238,7 @@ func Default() *Config {
 			Firewall: Firewall{Backend: BackendAuto},
 		},
 		Database:    Database{Path: "/var/lib/sentinel/sentinel.db", RetentionDays: 90},
+		Metrics:     Metrics{Listen: Off},
 		Performance: Performance{BatchSize: 512},
 	}
 }

@@ -71,7 +71,7 @@ func TestPackagedFileIsTheDefault(t *testing.T) {
 
 func TestEveryKey(t *testing.T) {
 	c := mustParse(t, `
-agent: {id: web-1, hostname: web-1.example.org, log_level: warning, socket: /tmp/s.sock}
+agent: {id: web-1, hostname: web-1.example.org, log_level: warning, log_format: json, socket: /tmp/s.sock, sandbox: off}
 logs:
   discovery: false
   sources:
@@ -98,6 +98,7 @@ response:
   whitelist: [203.0.113.9, 2001:db8::/48]
   firewall: {backend: dryrun}
 database: {path: /srv/s.db, retention_days: 1}
+metrics: {listen: "[::1]:9464"}
 performance: {batch_size: 1}
 `)
 	berlin, err := time.LoadLocation("Europe/Berlin")
@@ -107,7 +108,7 @@ performance: {batch_size: 1}
 	loopback := DefaultSource().TrustedProxies
 	p := netip.MustParsePrefix
 	want := &Config{
-		Agent: Agent{"web-1", "web-1.example.org", "warning", "/tmp/s.sock"},
+		Agent: Agent{"web-1", "web-1.example.org", "warning", "json", "/tmp/s.sock", SandboxOff},
 		Logs: Logs{false, []Source{
 			{"/var/log/auth.log", sentinel.TypeSSH, loopback, false, "local", time.Local},
 			{"/srv/*/access.log", sentinel.TypeNginx, []netip.Prefix{p("192.0.2.1/32"), p("2001:db8::/32"), p("198.51.100.0/24")}, true, "Europe/Berlin", berlin},
@@ -120,6 +121,7 @@ performance: {batch_size: 1}
 			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, Firewall: Firewall{BackendDryRun},
 		},
 		Database:    Database{"/srv/s.db", 1},
+		Metrics:     Metrics{"[::1]:9464"},
 		Performance: Performance{1},
 	}
 	if !same(c, want) {

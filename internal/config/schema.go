@@ -16,7 +16,9 @@ func schema(c *Config) section {
 			{"id", &text{p: &c.Agent.ID, check: agentID}},
 			{"hostname", &text{p: &c.Agent.Hostname, check: hostname}},
 			{"log_level", newEnum(&c.Agent.LogLevel, "debug", "info", "warning", "error")},
+			{"log_format", newEnum(&c.Agent.LogFormat, "auto", "text", "json")},
 			{"socket", &text{p: &c.Agent.Socket, check: socketPath}},
+			{"sandbox", newEnum(&c.Agent.Sandbox, SandboxAuto, SandboxOff)},
 		}},
 		{"logs", section{
 			{"discovery", &boolean{&c.Logs.Discovery}},
@@ -60,6 +62,9 @@ func schema(c *Config) section {
 			{"path", &text{p: &c.Database.Path, check: absolutePath}},
 			{"retention_days", &integer{&c.Database.RetentionDays, 1, 3650}},
 		}},
+		{"metrics", section{
+			{"listen", &text{p: &c.Metrics.Listen, check: loopback}},
+		}},
 		{"performance", section{
 			{"batch_size", &integer{&c.Performance.BatchSize, 1, 65536}},
 		}},
@@ -93,7 +98,6 @@ func unsupported(key string) (message, hint string, ok bool) {
 	known := map[string][2]string{
 		"notifications":                     {later, remove + "; threats are shown by 'sentinelctl threats'"},
 		"cloud":                             {later, remove + "; this agent works by itself"},
-		"metrics":                           {later, remove + "; figures are shown by 'sentinelctl status'"},
 		"reports":                           {later, remove},
 		"scan":                              {later, remove},
 		"geo":                               {later, remove},
