@@ -47,6 +47,7 @@ var layers = map[string][]string{
 
 	"internal/config":    {""},
 	"internal/logging":   {},
+	"internal/sandbox":   {},
 	"internal/netnstest": {},
 
 	// What a configuration means to the rules; both programs on the host share it.
@@ -55,7 +56,7 @@ var layers = map[string][]string{
 	// Programs join things.
 	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
-		"internal/geo", "internal/control", "internal/host", "internal/uplink", "internal/config", "internal/setup"},
+		"internal/geo", "internal/control", "internal/host", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/enforce"}, // to open the firewall when the agent is dead
@@ -78,7 +79,7 @@ var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "conte
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
 // runners may start other programs.
-var runners = []string{"internal/enforce", "internal/collect", "internal/netnstest"}
+var runners = []string{"internal/enforce", "internal/collect", "internal/netnstest", "internal/sandbox"} // the last one only looks for them
 
 // lineOf returns the line of the table that a package belongs to.
 func lineOf(pkg string) (string, bool) {

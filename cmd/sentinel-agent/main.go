@@ -99,7 +99,7 @@ func serve(path string, cfg *config.Config, log *slog.Logger) error {
 	signal.Notify(hup, syscall.SIGHUP) // before it could end us
 	defer signal.Stop(hup)
 	a, err := agent.New(ctx, agent.Options{
-		Config: cfg, Version: version, Logger: log,
+		Config: cfg, Version: version, Logger: log, Confine: true,
 		Reload: func() (*config.Config, error) { return config.Load(path) },
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
 	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
@@ -50,6 +51,9 @@ type Options struct {
 	Version string
 	// Logger hears of everything; nil discards.
 	Logger *slog.Logger
+	// Confine lets Run lock the process in as agent.sandbox says: it is the
+	// agent's alone.
+	Confine bool
 	// Utmp is the file of login sessions, /var/run/utmp if empty.
 	Utmp string
 }
@@ -98,6 +102,8 @@ type Agent struct {
 	tails     tails
 	lines     sync.Map // source id to *lineCounts
 	snapshot  atomic.Pointer[snapshot]
+	sandbox   atomic.Pointer[sandbox.Report] // nil: none
+	beyond    []string                       // what it keeps from being read
 }
 
 // New makes an agent: it opens the store, reads the rules and decides which
@@ -161,6 +167,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	read, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	rules := a.set.set.Len()
+	a.confine()
 
 	var readers, loop, others errgroup.Group
 	fail := make(chan error, 4)

@@ -107,7 +107,9 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	s.Rules = a.set.status()
 	s.Database = control.Database{Path: a.store.Path(), Error: a.dbErr}
 	s.Alarms = append(s.Alarms, a.alarms...)
+	s.Reasons = append(s.Reasons, a.sandboxReasons()...)
 	a.mu.Unlock()
+	s.Sandbox = a.sandboxStatus()
 	slices.Reverse(s.Alarms)
 	s.Database.Size = size(a.store.Path()) + size(a.store.Path()+"-wal")
 	if snap := a.snapshot.Load(); snap != nil {
@@ -307,6 +309,7 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 		a.loadedAt = time.Now()
 		restart := a.restart
 		a.mu.Unlock()
+		a.checkSandbox(cfg)
 		a.engine.Swap(set.set, detect.DefaultConfig())
 		a.engine.Decider().Configure(setup.Policy(cfg))
 		if allow, aerr := a.allowlist(ctx); aerr == nil {

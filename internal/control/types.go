@@ -75,6 +75,23 @@ type Status struct {
 	ConfigTime  time.Time `json:"config_loaded"`
 	ConfigError string    `json:"config_error,omitempty"`
 	Database    Database  `json:"database"`
+	// Sandbox is what the agent has given up; nil from older agents.
+	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
+}
+
+// SandboxStatus says what keeps the agent from doing more than it should.
+type SandboxStatus struct {
+	// Off: the sandbox is switched off.
+	Off bool `json:"off,omitempty"`
+	// Landlock is the version of the kernel's interface in use, 0 for none.
+	Landlock int `json:"landlock"`
+	// Seccomp: dangerous system calls fail. Exec: the agent may run programs.
+	Seccomp bool `json:"seccomp"`
+	Exec    bool `json:"may_run_programs"`
+	// Capabilities are those in effect; only CAP_NET_ADMIN is needed.
+	Capabilities []string `json:"capabilities"`
+	// Problems say what could not be had.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // Database is the state of the agent's store.
