@@ -79,6 +79,10 @@ func (s section) decode(d *decoder, prefix string, n *yaml.Node) {
 			d.unknown(s, prefix, k)
 			continue
 		}
+		if _, ok := s[at].value.(section); !ok && d.refuse != nil && d.refuse(key) != "" {
+			d.at(k, key, "", "%s", d.refuse(key))
+			continue
+		}
 		d.set[key] = k.Line
 		s[at].value.decode(d, key, v)
 	}

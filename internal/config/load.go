@@ -20,15 +20,19 @@ var ErrMissing = errors.New("there is no configuration file")
 // wraps Problems if the file was read but has faults, ErrMissing if there is
 // none, and fs.ErrPermission if it may not be read. A file that everybody may
 // write is refused: whoever writes it decides who is blocked.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return LoadWith(path, Options{}) }
+
+// LoadWith is Load with options.
+func LoadWith(path string, o Options) (*Config, error) {
 	data, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	c, problems := Parse(path, data)
+	c, problems := ParseWith(path, data, o)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
+	c.secrets = readSecrets(schema(c), path, c.set)
 	return c, nil
 }
 

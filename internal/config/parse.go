@@ -18,12 +18,17 @@ const maxProblems = 100
 
 // Parse reads a configuration from data; name is the file's name in problems.
 // It returns either a configuration or at least one problem. The file system is
-// not touched, except for the time-zone database.
-func Parse(name string, data []byte) (*Config, Problems) {
+// not touched, except for the time-zone database: secrets in files are read by
+// Load.
+func Parse(name string, data []byte) (*Config, Problems) { return ParseWith(name, data, Options{}) }
+
+// ParseWith is Parse with options.
+func ParseWith(name string, data []byte, o Options) (*Config, Problems) {
 	d := &decoder{file: name, set: map[string]int{}}
 	c := Default()
-	if root := d.document(data); root != nil {
+	if root := d.document(data); root != nil && d.expand(root, "", &o) {
 		schema(c).decode(d, "", root)
+		d.checkSecrets(schema(c))
 	}
 	if len(d.problems) > 0 {
 		slices.SortStableFunc(d.problems, func(a, b Problem) int {
@@ -34,7 +39,7 @@ func Parse(name string, data []byte) (*Config, Problems) {
 		}
 		return nil, d.problems
 	}
-	c.file, c.set = name, d.set
+	c.file, c.set, c.unset = name, d.set, d.unset
 	return c, nil
 }
 
@@ -47,6 +52,12 @@ type decoder struct {
 	// more counts problems that were not even looked at, since there are so
 	// many.
 	more int
+	// refuse says why a key may not stand in this file, if so; nil allows all.
+	refuse func(key string) string
+	// written has the texts of values before variables were replaced; unset has
+	// variables that are not set, and where they stand.
+	written map[*yaml.Node]string
+	unset   []string
 }
 
 // full reports whether there are problems enough; one more is then counted.
@@ -86,7 +97,11 @@ func (d *decoder) width(n *yaml.Node) int {
 	if n.Kind != yaml.ScalarNode || n.Style&(yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) != 0 {
 		return 1
 	}
-	w := utf8.RuneCountInString(n.Value)
+	value, ok := d.written[n]
+	if !ok {
+		value = n.Value
+	}
+	w := utf8.RuneCountInString(value)
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		w += 2
 	}

@@ -16,6 +16,10 @@ type Secret struct {
 	// p is a pointer so that printing an enclosing struct by reflection, which
 	// calls no methods on unexported fields, shows an address at most.
 	p *string
+	// from is the file that should hold it, if any; err says why it could not
+	// be read.
+	from string
+	err  error
 }
 
 // NewSecret returns text as a secret.
@@ -23,7 +27,7 @@ func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
 	}
-	return Secret{&text}
+	return Secret{p: &text}
 }
 
 // Reveal returns the text.
@@ -33,6 +37,10 @@ func (s Secret) Reveal() string {
 	}
 	return *s.p
 }
+
+// Err says why a secret that a file should hold is not to be had. What needs the
+// secret must then not start.
+func (s Secret) Err() error { return s.err }
 
 // String returns "(hidden)", or nothing for an empty secret.
 func (s Secret) String() string {

@@ -8,14 +8,14 @@ import (
 )
 
 // Show returns the configuration as YAML that Parse reads again, each value
-// with a comment that says where it comes from ("default", or the line of the
-// file), and secrets hidden.
-func Show(c *Config) string { return render(schema(c), c.set) }
+// with a comment that says where it comes from ("default", the line of the file,
+// or that it was set at run time), and secrets hidden.
+func Show(c *Config) string { return render(schema(c), c) }
 
 // render writes a section with the origin of each value.
-func render(s section, set map[string]int) string {
+func render(s section, c *Config) string {
 	n := s.show()
-	annotate(s, n, "", set)
+	annotate(s, n, "", c)
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
@@ -27,16 +27,16 @@ func render(s section, set map[string]int) string {
 	return b.String()
 }
 
-func annotate(s section, n *yaml.Node, prefix string, set map[string]int) {
+func annotate(s section, n *yaml.Node, prefix string, c *Config) {
 	for i, e := range s {
 		key, k, v := join(prefix, e.key), n.Content[2*i], n.Content[2*i+1]
 		if sub, ok := e.value.(section); ok {
-			annotate(sub, v, key, set)
+			annotate(sub, v, key, c)
 			continue
 		}
-		origin := "default"
-		if line, ok := set[key]; ok {
-			origin = fmt.Sprintf("set on line %d", line)
+		origin := c.origin(key)
+		if s, ok := e.value.(*secret); ok && s.p.from != "" {
+			origin = "hidden, from " + s.p.from
 		}
 		// On a list that fills lines of its own, the comment goes to the key.
 		if v.Kind == yaml.ScalarNode || v.Style&yaml.FlowStyle != 0 {

@@ -73,7 +73,13 @@ func (s *secret) decode(d *decoder, key string, n *yaml.Node) {
 	*s.p = NewSecret(n.Value)
 }
 
-func (s *secret) show() *yaml.Node { return scalar("!!str", s.p.String()) }
+// show hides the secret; one from a file is no value of this key.
+func (s *secret) show() *yaml.Node {
+	if s.p.from != "" {
+		return scalar("!!str", "")
+	}
+	return scalar("!!str", s.p.String())
+}
 
 // boolean is true or false.
 type boolean struct{ p *bool }
@@ -247,11 +253,17 @@ func (e *enum[T]) later(words ...string) *enum[T] {
 	return e
 }
 
-func (e *enum[T]) decode(d *decoder, key string, n *yaml.Node) {
-	var names []string
-	for _, w := range e.words {
-		names = append(names, string(w))
+// options returns the words.
+func (e *enum[T]) options() []string {
+	names := make([]string, len(e.words))
+	for i, w := range e.words {
+		names[i] = string(w)
 	}
+	return names
+}
+
+func (e *enum[T]) decode(d *decoder, key string, n *yaml.Node) {
+	names := e.options()
 	expected := "one of " + strings.Join(names, ", ")
 	v, ok := d.scalarOf(n, key, expected)
 	if !ok {
