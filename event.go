@@ -65,13 +65,16 @@ const (
 	EventBan
 	// EventProxyDenied is a request that a forward proxy refused.
 	EventProxyDenied
+	// EventAccount is a change of an account or group that is not EventUserAdd:
+	// a password, an id, a membership, a removal.
+	EventAccount
 	NumEventTypes
 )
 
 var eventNames = [NumEventTypes]string{
 	"other", "auth_fail", "auth_ok", "auth_invalid_user", "auth_probe", "http_access", "http_error",
 	"sudo", "su", "user_add", "exec", "file_write", "net_connect", "fw_drop", "svc_stop",
-	"mail_reject", "mail_probe", "dns_denied", "port_scan", "ban", "proxy_denied",
+	"mail_reject", "mail_probe", "dns_denied", "port_scan", "ban", "proxy_denied", "account",
 }
 
 // String returns the name used in rules, for example "auth_fail".

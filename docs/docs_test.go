@@ -142,6 +142,8 @@ func TestKeys(t *testing.T) {
 			t.Errorf("configuration.md has no row for %s", key)
 		case shown[key] != "" && strings.Trim(cells[2], "` ") != shown[key]:
 			t.Errorf("configuration.md says that the default of %s is %s; it is %s", key, cells[2], shown[key])
+		case strings.TrimSpace(cells[3]) != takenAt(key):
+			t.Errorf("configuration.md says that %s is taken at %s; it is at %s", key, cells[3], takenAt(key))
 		}
 	}
 	for _, key := range []string{"path", "type", "trusted_proxies", "from_start", "timezone"} {
@@ -154,6 +156,17 @@ func TestKeys(t *testing.T) {
 			t.Errorf("configuration.md has a row for %s, which is no key", m[1])
 		}
 	}
+}
+
+// takenAt says when a change of a key takes effect.
+func takenAt(key string) string {
+	switch {
+	case config.NeedsRestart(key):
+		return "restart"
+	case config.AtRuntime(key):
+		return "run time"
+	}
+	return "reload"
 }
 
 func row(text, key string) []string {

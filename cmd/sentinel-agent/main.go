@@ -17,7 +17,6 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/agent"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
-	"github.com/sentinel-ai/sentinel-ai/internal/logging"
 )
 
 // version is set by the linker.
@@ -72,7 +71,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return exitConfig
 	}
-	log := logging.New(stderr, logging.Format(cfg.Agent.LogFormat), cfg.Agent.LogLevel)
+	level := new(slog.LevelVar)
+	level.Set(cfg.Agent.Level())
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	if *check {
 		if err := agent.Check(cfg, log); err != nil {
 			fmt.Fprintln(stderr, err)
@@ -84,7 +85,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if err := serve(*path, cfg, log); err != nil {
+	if err := serve(*path, cfg, log, level); err != nil {
 		fmt.Fprintln(stderr, "sentinel-agent:", err)
 		return exitFailed
 	}
@@ -92,14 +93,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // serve runs the agent until SIGTERM or SIGINT.
-func serve(path string, cfg *config.Config, log *slog.Logger) error {
+func serve(path string, cfg *config.Config, log *slog.Logger, level *slog.LevelVar) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // before it could end us
 	defer signal.Stop(hup)
 	a, err := agent.New(ctx, agent.Options{
-		Config: cfg, Version: version, Logger: log, Confine: true,
+		Config: cfg, Version: version, Logger: log, Level: level,
 		Reload: func() (*config.Config, error) { return config.Load(path) },
 	})
 	if err != nil {

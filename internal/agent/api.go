@@ -9,7 +9,6 @@ import (
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
-	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
@@ -218,8 +217,7 @@ func (p *api) Block(ctx context.Context, peer control.Peer, q control.BlockParam
 	_, was := p.blocked(ctx, q.IP)
 	fx, err := p.order(ctx, sentinel.Order{
 		Kind: sentinel.OrderBlock, Prefix: q.IP.Prefix, Duration: q.Duration.Duration(), Permanent: q.Permanent,
-		Confirm: q.Confirm.Duration(),
-		Force:   q.Force, Reason: q.Reason, Origin: sentinel.OriginCLI, Actor: peer.String(),
+		Force: q.Force, Reason: q.Reason, Origin: sentinel.OriginCLI, Actor: peer.String(),
 	})
 	if err != nil {
 		return nil, err
@@ -230,12 +228,6 @@ func (p *api) Block(ctx context.Context, peer control.Peer, q control.BlockParam
 	} else if now, ok := p.blocked(ctx, q.IP); ok {
 		out.Block, out.Note = now, "it was blocked for at least as long already"
 	}
-	p.applied(ctx, out)
-	return out, nil
-}
-
-// applied fills in whether the firewall has a block.
-func (p *api) applied(ctx context.Context, out *control.BlockResult) {
 	switch {
 	case out.Block.Simulated:
 		out.Note = "mode is observe: nothing is dropped"
@@ -245,18 +237,6 @@ func (p *api) applied(ctx context.Context, out *control.BlockResult) {
 		st := p.enforcer.Status()
 		out.Note = "stored, but the firewall does not take it yet: " + st.LastError
 	}
-}
-
-// Confirm implements control.Agent.
-func (p *api) Confirm(ctx context.Context, peer control.Peer, q control.ConfirmParams) (*control.BlockResult, error) {
-	fx, err := p.order(ctx, sentinel.Order{
-		Kind: sentinel.OrderConfirm, Prefix: q.IP.Prefix, Reason: q.Reason, Origin: sentinel.OriginCLI, Actor: peer.String(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := &control.BlockResult{Block: fx.Blocks[0].Record()}
-	p.applied(ctx, out)
 	return out, nil
 }
 
@@ -340,13 +320,6 @@ func (p *api) Blocks(ctx context.Context, _ control.Peer, q control.BlocksParams
 	}
 	page := all[min(offset, len(all)):min(offset+limit, len(all))]
 	return &control.BlocksResult{Blocks: page, Total: len(all), Next: next(offset, len(page), len(all))}, nil
-}
-
-// Config implements control.Agent.
-func (p *api) Config(context.Context, control.Peer) (*control.ConfigResult, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return &control.ConfigResult{File: p.cfg.File(), Generation: p.gen, Loaded: p.loadedAt, YAML: config.Show(p.cfg)}, nil
 }
 
 // Allow implements control.Agent.

@@ -59,7 +59,6 @@ func (a *Agent) loop(in <-chan sentinel.Batch) error {
 	defer a.pace.timer.Stop()
 	a.takeSnapshot()
 	for {
-		a.beat()
 		select {
 		case <-a.pace.timer.C:
 			a.pace.waiting = false
@@ -104,6 +103,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 	var n store.Count
 	n.Source, n.Type, n.Minute = b.Source, b.Type, b.Read.Truncate(time.Minute)
 	watched := a.tails.watched()
+	recognised := uint64(0)
 	for i := range b.Lines {
 		text := b.Lines[i].Text
 		step := a.engine.Line(f.source, text, b.Read, b.ModTime)
@@ -113,6 +113,9 @@ func (a *Agent) batch(b sentinel.Batch) {
 		} else {
 			n.Unparsed++
 			a.pending.unparsed(b.Source, text, b.Read)
+		}
+		if step.Event.Type != sentinel.EventOther {
+			recognised++
 		}
 		if len(step.Matches) > 0 {
 			n.Matched++
@@ -133,6 +136,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 		n.LastEvent = b.Read
 	}
 	f.counts.add(n)
+	f.counts.recognised.Add(recognised)
 	a.pending.count(n)
 	a.pending.position(b.Next)
 	if a.admins.changed {
@@ -243,7 +247,7 @@ func (a *Agent) flush() error {
 	if p.results.Empty() && !p.effects() {
 		return nil
 	}
-	err := a.whileStoring(func() error { return a.store.Commit(context.Background(), p.results) })
+	err := a.store.Commit(context.Background(), p.results)
 	switch {
 	case err == nil:
 		p.results, p.shapes = store.Results{}, 0

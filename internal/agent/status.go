@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,21 +13,12 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
-	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
-	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
 
-// A source is worth a warning if fewer than this share of its last lines were
-// understood, judged from minCoverage lines on.
-const (
-	coverage    = 0.5
-	minCoverage = 20
-)
-
 // lineCounts counts the lines of one source since the start.
-type lineCounts struct{ lines, parsed, unparsed atomic.Uint64 }
+type lineCounts struct{ lines, parsed, unparsed, recognised atomic.Uint64 }
 
 func (c *lineCounts) add(n store.Count) {
 	c.lines.Add(uint64(n.Events))
@@ -107,9 +97,7 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	s.Rules = a.set.status()
 	s.Database = control.Database{Path: a.store.Path(), Error: a.dbErr}
 	s.Alarms = append(s.Alarms, a.alarms...)
-	s.Reasons = append(s.Reasons, a.sandboxReasons()...)
 	a.mu.Unlock()
-	s.Sandbox = a.sandboxStatus()
 	slices.Reverse(s.Alarms)
 	s.Database.Size = size(a.store.Path()) + size(a.store.Path()+"-wal")
 	if snap := a.snapshot.Load(); snap != nil {
@@ -156,8 +144,8 @@ func (a *Agent) reasons(s *control.Status) (out []string) {
 		case collect.StateDenied, collect.StateRefused, collect.StateFailing, collect.StateMissing:
 			out = append(out, fmt.Sprintf("%s: %s %s", src.Path, src.State, src.Reason))
 		}
-		if src.Lines >= minCoverage && float64(src.Parsed) < coverage*float64(src.Lines) {
-			out = append(out, fmt.Sprintf("%s: only %d of %d lines were understood; sentinelctl logs unparsed shows the others", src.Path, src.Parsed, src.Lines))
+		if src.Blind != "" && collect.State(src.State) == collect.StateActive {
+			out = append(out, fmt.Sprintf("%s: %s", src.Path, src.Blind))
 		}
 	}
 	if active == 0 {
@@ -188,13 +176,11 @@ func (a *Agent) sources() []control.SourceStatus {
 			ID: st.Source, Path: st.Path, Type: st.Type, State: string(st.State), Reason: st.Error,
 			LastEvent: st.LastRead, Lag: st.Lag, Cut: uint64(st.Cut), Rotations: uint64(st.Rotations), Losses: uint64(st.Losses),
 		}
-		if a.stuck(&st, time.Since(a.started), maxReaderPause) {
-			row.State, row.Reason = string(collect.StateFailing), "its reader hangs since "+st.Looked.Format(time.TimeOnly)
-		}
 		if v, ok := a.lines.Load(st.Source); ok {
 			n := v.(*lineCounts)
-			row.Lines, row.Parsed, row.Unparsed = n.lines.Load(), n.parsed.Load(), n.unparsed.Load()
+			row.Lines, row.Parsed, row.Unparsed, row.Recognised = n.lines.Load(), n.parsed.Load(), n.unparsed.Load(), n.recognised.Load()
 		}
+		row.Blind = a.sight.reason(row.ID)
 		out = append(out, row)
 	}
 	slices.SortFunc(out, func(x, y control.SourceStatus) int { return cmp.Compare(x.Path, y.Path) })
@@ -239,31 +225,13 @@ func (p *api) Reload(ctx context.Context, _ control.Peer) (*control.ReloadResult
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := &control.ReloadResult{Generation: a.gen, Rules: a.set.status(), Changed: changed, Restart: []string{}}
+	out := &control.ReloadResult{Generation: a.gen, Rules: a.set.status(), Changed: changed, Restart: []string{}, Runtime: overrides(a.cfg)}
 	for _, key := range changed {
-		if needsRestart(key) {
+		if config.NeedsRestart(key) {
 			out.Restart = append(out.Restart, key)
 		}
 	}
 	return out, nil
-}
-
-// needsRestart reports whether a changed key is only read at the start.
-func needsRestart(key string) bool {
-	switch key {
-	case "agent.socket", "agent.id", "agent.hostname", "agent.log_level", "agent.log_format", "agent.sandbox", "metrics.listen", "database.path", "response.firewall.backend":
-		return true
-	}
-	return false
-}
-
-// keepFixed carries over the keys of needsRestart, so that the configuration in
-// force says what is in force.
-func keepFixed(old, next *config.Config) {
-	next.Agent = old.Agent
-	next.Database.Path = old.Database.Path
-	next.Metrics = old.Metrics
-	next.Response.Firewall.Backend = old.Response.Firewall.Backend
 }
 
 // Reload reads configuration and rules again. All of it is built first; only if
@@ -289,42 +257,16 @@ func (a *Agent) reload(ctx context.Context) ([]string, error) {
 	if a.opt.Reload == nil {
 		return nil, fmt.Errorf("this agent was started without a configuration file")
 	}
-	cfg, err := a.opt.Reload()
+	a.configuring.Lock()
+	defer a.configuring.Unlock()
+	file, err := a.opt.Reload()
 	if err != nil {
 		return nil, err
 	}
+	cfg := a.withRuntime(file)
 	set, err := a.buildRules(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	var changed []string
-	var generation int
-	err = a.do(ctx, func() {
-		a.mu.Lock()
-		changed = config.Changed(a.cfg, cfg)
-		keepFixed(a.cfg, cfg)
-		a.cfg, a.set = cfg, set
-		a.gen++
-		generation = a.gen
-		a.loadedAt = time.Now()
-		restart := a.restart
-		a.mu.Unlock()
-		a.checkSandbox(cfg)
-		a.engine.Swap(set.set, detect.DefaultConfig())
-		a.engine.Decider().Configure(setup.Policy(cfg))
-		if allow, aerr := a.allowlist(ctx); aerr == nil {
-			a.setAllow(allow)
-		} else {
-			a.log.Error("the whitelist could not be read again", "error", aerr)
-		}
-		if restart != nil {
-			restart()
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	debug.FreeOSMemory()
-	a.log.Info("configuration loaded", "generation", generation, "rules", set.set.Len(), "changed", changed)
-	return changed, nil
+	return a.adopt(ctx, file, cfg, set, true)
 }

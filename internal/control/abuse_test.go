@@ -233,7 +233,7 @@ func TestBusyAgent(t *testing.T) {
 	agent.mu.Unlock()
 	go func() { _, _ = connect(t, server).Status(context.Background()) }()
 	waitFor(t, "the agent is asked", func() bool { return agent.count() == 1 })
-	if _, err := connect(t, server).Config(t.Context()); err != nil && CodeOf(err) != CodeBusy {
+	if _, err := connect(t, server).Config(t.Context(), ""); err != nil && CodeOf(err) != CodeBusy {
 		t.Errorf("a call that gets no turn: %v", err)
 	}
 	first := dialRaw(t, server)

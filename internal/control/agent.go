@@ -16,6 +16,7 @@ type Agent interface {
 	Threats(ctx context.Context, peer Peer, p ThreatsParams) (*ThreatsResult, error)
 	Threat(ctx context.Context, peer Peer, p ThreatParams) (*ThreatResult, error)
 	Explain(ctx context.Context, peer Peer, p ThreatParams) (*Explanation, error)
+	WhyNot(ctx context.Context, peer Peer, p WhyNotParams) (*WhyNot, error)
 	SetThreatStatus(ctx context.Context, peer Peer, p ThreatStatusParams) (*ThreatResult, error)
 
 	// Tail calls send for each event until ctx ends or send fails, and returns
@@ -29,12 +30,14 @@ type Agent interface {
 	// told, or say in Note that it was not.
 	Block(ctx context.Context, peer Peer, p BlockParams) (*BlockResult, error)
 	Unblock(ctx context.Context, peer Peer, p UnblockParams) (*UnblockResult, error)
-	// Confirm keeps a block that was made with BlockParams.Confirm.
-	Confirm(ctx context.Context, peer Peer, p ConfirmParams) (*BlockResult, error)
 	Blocks(ctx context.Context, peer Peer, p BlocksParams) (*BlocksResult, error)
 
 	// Config returns the configuration in use, with secrets hidden.
-	Config(ctx context.Context, peer Peer) (*ConfigResult, error)
+	Config(ctx context.Context, peer Peer, p ConfigParams) (*ConfigResult, error)
+	// SetConfig and UnsetConfig change it at run time; the file stays as it is.
+	// What they change outlives the agent.
+	SetConfig(ctx context.Context, peer Peer, p ConfigSetParams) (*ConfigChange, error)
+	UnsetConfig(ctx context.Context, peer Peer, p ConfigUnsetParams) (*ConfigChange, error)
 
 	Allow(ctx context.Context, peer Peer, p AllowParams) (*AllowResult, error)
 	Disallow(ctx context.Context, peer Peer, p AllowParams) (*AllowResult, error)

@@ -61,11 +61,6 @@ func (c *Client) Unblock(ctx context.Context, p UnblockParams) (*UnblockResult, 
 	return ask[UnblockResult](ctx, c, MethodUnblock, p)
 }
 
-// Confirm calls firewall.confirm.
-func (c *Client) Confirm(ctx context.Context, p ConfirmParams) (*BlockResult, error) {
-	return ask[BlockResult](ctx, c, MethodConfirm, p)
-}
-
 // Blocks calls firewall.list for one page.
 func (c *Client) Blocks(ctx context.Context, p BlocksParams) (*BlocksResult, error) {
 	return ask[BlocksResult](ctx, c, MethodBlocks, p)
@@ -88,8 +83,18 @@ func (c *Client) AllBlocks(ctx context.Context, p BlocksParams) (*BlocksResult, 
 }
 
 // Config calls config.get.
-func (c *Client) Config(ctx context.Context) (*ConfigResult, error) {
-	return ask[ConfigResult](ctx, c, MethodConfig, nil)
+func (c *Client) Config(ctx context.Context, key string) (*ConfigResult, error) {
+	return ask[ConfigResult](ctx, c, MethodConfig, ConfigParams{key})
+}
+
+// SetConfig calls config.set.
+func (c *Client) SetConfig(ctx context.Context, key, value string) (*ConfigChange, error) {
+	return ask[ConfigChange](ctx, c, MethodConfigSet, ConfigSetParams{key, value})
+}
+
+// UnsetConfig calls config.unset.
+func (c *Client) UnsetConfig(ctx context.Context, key string) (*ConfigChange, error) {
+	return ask[ConfigChange](ctx, c, MethodConfigUnset, ConfigUnsetParams{key})
 }
 
 // Allow calls whitelist.add.

@@ -38,14 +38,15 @@ func TestEveryCall(t *testing.T) {
 		}},
 		{"sources <nil>", func() (any, error) { return c.Sources(ctx) }},
 		{"unparsed {Source:/a Limit:3}", func() (any, error) { return c.Unparsed(ctx, UnparsedParams{"/a", 3}) }},
-		{"block {IP:2001:db8::7 Duration:3600000000000 Permanent:false Confirm:0 Force:true Reason:x}", func() (any, error) {
+		{"block {IP:2001:db8::7 Duration:3600000000000 Permanent:false Force:true Reason:x}", func() (any, error) {
 			return c.Block(ctx, BlockParams{IP: ip, Duration: Seconds(time.Hour), Force: true, Reason: "x"})
 		}},
-		{"confirm {IP:2001:db8::7 Reason:x}", func() (any, error) { return c.Confirm(ctx, ConfirmParams{ip, "x"}) }},
 		{"blocks {IP: Origin:cli Limit:7 Cursor:}", func() (any, error) {
 			return c.Blocks(ctx, BlocksParams{Origin: sentinel.OriginCLI, Limit: 7})
 		}},
-		{"config <nil>", func() (any, error) { return c.Config(ctx) }},
+		{"config {Key:response}", func() (any, error) { return c.Config(ctx, "response") }},
+		{"setconfig {Key:response.mode Value:observe}", func() (any, error) { return c.SetConfig(ctx, "response.mode", "observe") }},
+		{"unsetconfig {Key:response.mode}", func() (any, error) { return c.UnsetConfig(ctx, "response.mode") }},
 		{"allow {IP:2001:db8::7 Reason:mine}", func() (any, error) { return c.Allow(ctx, AllowParams{ip, "mine"}) }},
 		{"disallow {IP:2001:db8::7 Reason:}", func() (any, error) { return c.Disallow(ctx, AllowParams{ip, ""}) }},
 		{"allowed <nil>", func() (any, error) { return c.Allowed(ctx) }},
@@ -138,14 +139,14 @@ func TestClientConnectsAgain(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) || CodeOf(err) != CodeCancelled {
 		t.Error(err)
 	}
-	if _, err := c.Config(t.Context()); err != nil {
+	if _, err := c.Config(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 	server.disconnect()
-	if _, err := c.Config(t.Context()); CodeOf(err) != CodeUnavailable {
+	if _, err := c.Config(t.Context(), ""); CodeOf(err) != CodeUnavailable {
 		t.Errorf("the connection was cut: %v", err)
 	}
-	if _, err := c.Config(t.Context()); err != nil {
+	if _, err := c.Config(t.Context(), ""); err != nil {
 		t.Errorf("and made anew: %v", err)
 	}
 }

@@ -115,11 +115,6 @@ func (f *fake) Unblock(_ context.Context, peer Peer, p UnblockParams) (*UnblockR
 	return nil, Errorf(CodeNotFound, "%s is not blocked", p.IP)
 }
 
-func (f *fake) Confirm(_ context.Context, peer Peer, p ConfirmParams) (*BlockResult, error) {
-	f.note("confirm", peer, p)
-	return &BlockResult{Block: sentinel.BlockRecord{Prefix: p.IP.Entity(), Origin: sentinel.OriginCLI}, Applied: true}, nil
-}
-
 // Blocks serves pages of at most 1000 of f.big blocks.
 func (f *fake) Blocks(_ context.Context, peer Peer, p BlocksParams) (*BlocksResult, error) {
 	f.note("blocks", peer, p)
@@ -137,9 +132,19 @@ func (f *fake) Blocks(_ context.Context, peer Peer, p BlocksParams) (*BlocksResu
 	return r, nil
 }
 
-func (f *fake) Config(_ context.Context, peer Peer) (*ConfigResult, error) {
-	f.note("config", peer, nil)
+func (f *fake) Config(_ context.Context, peer Peer, p ConfigParams) (*ConfigResult, error) {
+	f.note("config", peer, p)
 	return &ConfigResult{YAML: "agent:\n"}, nil
+}
+
+func (f *fake) SetConfig(_ context.Context, peer Peer, p ConfigSetParams) (*ConfigChange, error) {
+	f.note("setconfig", peer, p)
+	return &ConfigChange{}, nil
+}
+
+func (f *fake) UnsetConfig(_ context.Context, peer Peer, p ConfigUnsetParams) (*ConfigChange, error) {
+	f.note("unsetconfig", peer, p)
+	return &ConfigChange{}, nil
 }
 
 func (f *fake) Allow(_ context.Context, peer Peer, p AllowParams) (*AllowResult, error) {
@@ -169,6 +174,11 @@ func (f *fake) Rule(_ context.Context, peer Peer, p RuleParams) (*RuleResult, er
 		panic("secret text")
 	}
 	return nil, f.fail
+}
+
+func (f *fake) WhyNot(_ context.Context, peer Peer, p WhyNotParams) (*WhyNot, error) {
+	f.note("whynot", peer, p)
+	return &WhyNot{IP: p.IP}, nil
 }
 
 var _ Agent = (*fake)(nil)

@@ -31,15 +31,17 @@ func methods() []method {
 		full(MethodThreats, RoleMember, Agent.Threats),
 		full(MethodThreat, RoleMember, Agent.Threat),
 		full(MethodExplain, RoleMember, Agent.Explain),
+		full(MethodWhyNot, RoleMember, Agent.WhyNot),
 		full(MethodThreatStatus, RoleMember, Agent.SetThreatStatus),
 		tail(MethodTail, RoleMember),
 		bare(MethodSources, RoleMember, Agent.Sources),
 		full(MethodUnparsed, RoleMember, Agent.Unparsed),
 		full(MethodBlock, RoleMember, Agent.Block),
 		full(MethodUnblock, RoleMember, Agent.Unblock),
-		full(MethodConfirm, RoleMember, Agent.Confirm),
 		full(MethodBlocks, RoleMember, Agent.Blocks),
-		bare(MethodConfig, RoleMember, Agent.Config),
+		full(MethodConfig, RoleMember, Agent.Config),
+		full(MethodConfigSet, RoleAdmin, Agent.SetConfig),
+		full(MethodConfigUnset, RoleAdmin, Agent.UnsetConfig),
 		full(MethodAllow, RoleAdmin, Agent.Allow),
 		full(MethodDisallow, RoleAdmin, Agent.Disallow),
 		bare(MethodAllowed, RoleMember, Agent.Allowed),
@@ -241,8 +243,6 @@ func (p *BlockParams) check(peer Peer) *Error {
 		return invalid("duration", "shorter than a second")
 	case d > 0 && p.Permanent:
 		return invalid("duration", "a permanent block has none").WithHint("give duration or permanent, not both")
-	case p.Confirm < 0 || p.Confirm.Duration() > MaxConfirm:
-		return invalid("confirm", "not between 0 and %d seconds", int64(MaxConfirm/time.Second))
 	case p.Force && peer.Role < RoleAdmin:
 		return Errorf(CodeDenied, "only root and members of %s may block what the whitelist holds", DefaultAdminGroup)
 	}
@@ -253,10 +253,6 @@ func (p *UnblockParams) check(Peer) *Error {
 	return first(checkNetwork(p.IP), checkText("reason", p.Reason, MaxReason))
 }
 
-func (p *ConfirmParams) check(Peer) *Error {
-	return first(checkNetwork(p.IP), checkText("reason", p.Reason, MaxReason))
-}
-
 func (p *BlocksParams) check(Peer) *Error {
 	switch p.Origin {
 	case "", sentinel.OriginRule, sentinel.OriginCLI, sentinel.OriginBot, sentinel.OriginCloud:
@@ -264,6 +260,14 @@ func (p *BlocksParams) check(Peer) *Error {
 	}
 	return invalid("origin", "%q is none of rule, cli, bot, cloud", cut(string(p.Origin), 40))
 }
+
+func (p *ConfigParams) check(Peer) *Error { return checkText("key", p.Key, MaxID) }
+
+func (p *ConfigSetParams) check(Peer) *Error {
+	return first(checkID("key", p.Key, "a key as config.get has it"), checkText("value", p.Value, maxValue))
+}
+
+func (p *ConfigUnsetParams) check(Peer) *Error { return checkText("key", p.Key, MaxID) }
 
 func (p *AllowParams) check(Peer) *Error {
 	return first(checkNetwork(p.IP), checkText("reason", p.Reason, MaxReason))

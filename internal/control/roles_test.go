@@ -14,16 +14,16 @@ func requests() map[string]string {
 	return map[string]string{
 		MethodStatus: `{}`, MethodReload: `{}`, MethodThreats: `{"limit":1}`, MethodThreat: `{"id":"X1"}`,
 		MethodExplain: `{"id":"X1"}`, MethodThreatStatus: `{"id":"X1","status":"resolved"}`, MethodTail: `{}`,
-		MethodSources: `{}`, MethodUnparsed: `{}`, MethodBlock: `{"ip":"203.0.113.7"}`, MethodUnblock: `{"ip":"203.0.113.7"}`, MethodConfirm: `{"ip":"203.0.113.7"}`,
-		MethodBlocks: `{}`, MethodConfig: `{}`, MethodAllow: `{"ip":"203.0.113.7"}`, MethodDisallow: `{"ip":"203.0.113.7"}`,
+		MethodWhyNot: `{"ip":"203.0.113.7"}`, MethodSources: `{}`, MethodUnparsed: `{}`, MethodBlock: `{"ip":"203.0.113.7"}`, MethodUnblock: `{"ip":"203.0.113.7"}`,
+		MethodBlocks: `{}`, MethodConfig: `{"key":"agent"}`, MethodConfigSet: `{"key":"response.mode","value":"observe"}`, MethodConfigUnset: `{}`, MethodAllow: `{"ip":"203.0.113.7"}`, MethodDisallow: `{"ip":"203.0.113.7"}`,
 		MethodAllowed: `{}`, MethodRules: `{}`, MethodRule: `{"id":"a"}`,
 	}
 }
 
 // members may call these; all others are for administrators.
 var forMembers = []string{
-	MethodStatus, MethodThreats, MethodThreat, MethodExplain, MethodThreatStatus, MethodTail, MethodSources, MethodUnparsed,
-	MethodBlock, MethodUnblock, MethodConfirm, MethodBlocks, MethodConfig, MethodAllowed, MethodRules, MethodRule,
+	MethodStatus, MethodThreats, MethodThreat, MethodExplain, MethodWhyNot, MethodThreatStatus, MethodTail, MethodSources, MethodUnparsed,
+	MethodBlock, MethodUnblock, MethodBlocks, MethodConfig, MethodAllowed, MethodRules, MethodRule,
 }
 
 // accounts are the users of the matrix; who is not root tests itself.

@@ -19,9 +19,10 @@ const (
 	MethodUnparsed     = "logs.unparsed"
 	MethodBlock        = "firewall.block"
 	MethodUnblock      = "firewall.unblock"
-	MethodConfirm      = "firewall.confirm"
 	MethodBlocks       = "firewall.list"
 	MethodConfig       = "config.get"
+	MethodConfigSet    = "config.set"
+	MethodConfigUnset  = "config.unset"
 	MethodAllow        = "whitelist.add"
 	MethodDisallow     = "whitelist.remove"
 	MethodAllowed      = "whitelist.list"
@@ -75,23 +76,6 @@ type Status struct {
 	ConfigTime  time.Time `json:"config_loaded"`
 	ConfigError string    `json:"config_error,omitempty"`
 	Database    Database  `json:"database"`
-	// Sandbox is what the agent has given up; nil from older agents.
-	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
-}
-
-// SandboxStatus says what keeps the agent from doing more than it should.
-type SandboxStatus struct {
-	// Off: the sandbox is switched off.
-	Off bool `json:"off,omitempty"`
-	// Landlock is the version of the kernel's interface in use, 0 for none.
-	Landlock int `json:"landlock"`
-	// Seccomp: dangerous system calls fail. Exec: the agent may run programs.
-	Seccomp bool `json:"seccomp"`
-	Exec    bool `json:"may_run_programs"`
-	// Capabilities are those in effect; only CAP_NET_ADMIN is needed.
-	Capabilities []string `json:"capabilities"`
-	// Problems say what could not be had.
-	Problems []string `json:"problems,omitempty"`
 }
 
 // Database is the state of the agent's store.
@@ -131,8 +115,13 @@ type SourceStatus struct {
 	// LastEvent is when the last line was read.
 	LastEvent time.Time `json:"last_event,omitzero"`
 	Lines     uint64    `json:"lines"`
-	Parsed    uint64    `json:"parsed"`
-	Unparsed  uint64    `json:"unparsed"`
+	// Recognised lines say more than who wrote them.
+	Recognised uint64 `json:"recognised"`
+	// Blind says why the source is not read or understood any more, empty while
+	// it is.
+	Blind    string `json:"blind,omitempty"`
+	Parsed   uint64 `json:"parsed"`
+	Unparsed uint64 `json:"unparsed"`
 	// Lag is how many bytes of the file are still to be read.
 	Lag int64 `json:"lag_bytes"`
 	// Cut counts lines longer than sentinel.MaxLine, Rotations changes of file.
@@ -342,9 +331,6 @@ type BlockParams struct {
 	// Duration 0 is the policy's, unless Permanent.
 	Duration  Seconds `json:"duration,omitzero"`
 	Permanent bool    `json:"permanent,omitempty"`
-	// Confirm lifts the block after so long unless firewall.confirm comes; 0
-	// makes it last without.
-	Confirm Seconds `json:"confirm,omitzero"`
 	// Force overrides the configured whitelist; only an administrator may.
 	Force  bool   `json:"force,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -358,12 +344,6 @@ type BlockResult struct {
 	// Applied says that the firewall has it; Note says why not, or more.
 	Applied bool   `json:"applied"`
 	Note    string `json:"note,omitempty"`
-}
-
-// ConfirmParams names a block that waits for its confirmation.
-type ConfirmParams struct {
-	IP     Network `json:"ip"`
-	Reason string  `json:"reason,omitempty"`
 }
 
 // UnblockParams asks to lift all blocks within a network.
@@ -395,12 +375,58 @@ type BlocksResult struct {
 	Next   string                 `json:"next,omitempty"`
 }
 
-// ConfigResult is the configuration in use, as YAML, with secrets hidden.
+// ConfigParams names a key or a section; empty is the whole configuration.
+type ConfigParams struct {
+	Key string `json:"key,omitempty"`
+}
+
+// ConfigResult is the configuration in use, with secrets hidden.
 type ConfigResult struct {
 	File       string    `json:"file"`
 	Generation int       `json:"generation"`
 	Loaded     time.Time `json:"loaded"`
-	YAML       string    `json:"yaml"`
+	// YAML has the values as they would stand in the file, with where each comes
+	// from as a comment; Values has them one by one.
+	YAML   string        `json:"yaml"`
+	Values []ConfigValue `json:"values"`
+}
+
+// ConfigValue is one key of the configuration in use.
+type ConfigValue struct {
+	Key string `json:"key"`
+	// Value and Default are as they would stand in the file, in one line.
+	Value   string `json:"value"`
+	Default string `json:"default"`
+	// Origin is "default", "file" or "runtime" (set by config.set, which wins
+	// over the file); Line is where the file has the key, 0 if it has not.
+	Origin string `json:"origin"`
+	Line   int    `json:"line,omitempty"`
+	// Restart: a change of the file takes effect when the agent starts again.
+	// Runtime: config.set may change it.
+	Restart bool `json:"restart"`
+	Runtime bool `json:"runtime"`
+}
+
+// ConfigSetParams gives a key a value at run time. The value is as it would
+// stand in the file; that of a list is YAML or entries with commas between them.
+type ConfigSetParams struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// ConfigUnsetParams takes back what was set at run time: one key, or all if
+// there is none.
+type ConfigUnsetParams struct {
+	Key string `json:"key,omitempty"`
+}
+
+// ConfigChange is what came of a change at run time.
+type ConfigChange struct {
+	Generation int `json:"generation"`
+	// Changed has the keys whose values are other ones now.
+	Changed []string `json:"changed"`
+	// Values has the keys that were named.
+	Values []ConfigValue `json:"values"`
 }
 
 // AllowParams names a network for the whitelist.
@@ -493,4 +519,7 @@ type ReloadResult struct {
 	// need a restart.
 	Changed []string `json:"changed"`
 	Restart []string `json:"restart"`
+	// Runtime has the keys that config.set gave a value, which wins over the
+	// file's.
+	Runtime []string `json:"runtime"`
 }

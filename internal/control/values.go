@@ -20,12 +20,12 @@ const (
 	MaxReason = 500
 	// MaxID is the longest id of a threat, rule or source, in bytes.
 	MaxID = 4096
+	// maxValue is the longest value of a key of the configuration, in bytes.
+	maxValue = 64 << 10
 	// MaxRaw is the most of a line that is shown, in bytes.
 	MaxRaw = 4096
 	// MaxDuration is the longest block that has an end.
 	MaxDuration = 10 * 365 * 24 * time.Hour
-	// MaxConfirm is the longest that a block waits for its confirmation.
-	MaxConfirm = 24 * time.Hour
 )
 
 // Network is an address or a network in a request. An address alone is the

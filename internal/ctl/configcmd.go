@@ -3,7 +3,6 @@ package ctl
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,8 @@ import (
 )
 
 func newConfig(a *app) *cobra.Command {
-	return group("config", "The configuration: show it, check it", newConfigShow(a), newConfigValidate(a))
+	return group("config", "The configuration: show it, change it, check it", newConfigShow(a), newConfigGet(a), newConfigDiff(a),
+		newConfigSet(a), newConfigUnset(a), newConfigAdd(a), newConfigRemove(a), newConfigEdit(a), newConfigValidate(a))
 }
 
 func newConfigShow(a *app) *cobra.Command {
@@ -22,25 +22,51 @@ func newConfigShow(a *app) *cobra.Command {
 		Long: `Show the configuration that the agent uses, each value with where it comes from.
 Secrets are hidden. If the agent is not running, the file is shown instead.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := a.ask(cmd, func(ctx context.Context, c *control.Client) error {
-				r, err := c.Config(ctx)
-				if err != nil {
-					return err
-				}
-				return a.showConfig(r)
-			})
-			var dial *control.DialError
-			if !errors.As(err, &dial) || !dial.NotRunning {
+			r, err := a.configInUse(cmd, "")
+			if err != nil {
 				return err
 			}
-			cfg, fileErr := config.Load(a.configFile)
-			if fileErr != nil {
-				return err // that there is no agent is the better answer
-			}
-			a.err.printf("%s\n", a.err.paint(styleWarn, clean("the agent is not running: this is "+a.configFile)))
-			return a.showConfig(&control.ConfigResult{File: cfg.File(), YAML: config.Show(cfg)})
+			return a.showConfig(r)
 		},
 	}
+}
+
+// configInUse asks the agent for a key or section of its configuration; if it is
+// not running, the file has the answer.
+func (a *app) configInUse(cmd *cobra.Command, key string) (r *control.ConfigResult, err error) {
+	err = a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+		r, err = c.Config(ctx, key)
+		return err
+	})
+	var dial *control.DialError
+	if err == nil || !errors.As(err, &dial) || !dial.NotRunning {
+		return r, err
+	}
+	cfg, fileErr := config.LoadWith(a.configFile, config.Options{Lenient: true})
+	if fileErr != nil {
+		return nil, err // that there is no agent is the better answer
+	}
+	a.warn("the agent is not running: this is " + a.configFile)
+	cfg, err = cfg.LoadRuntime()
+	if err != nil {
+		a.warn(err.Error())
+	}
+	r = &control.ConfigResult{File: cfg.File(), Values: []control.ConfigValue{}}
+	values, err := cfg.Values(key)
+	if err != nil {
+		return nil, configFailure(err)
+	}
+	for _, v := range values {
+		r.Values = append(r.Values, control.ConfigValue(v))
+	}
+	r.YAML, err = config.ShowSection(cfg, key)
+	return r, err
+}
+
+// warn writes a line beside the results.
+func (a *app) warn(text string) {
+	a.err.printf("%s\n", a.err.paint(styleWarn, clean(text)))
+	_ = a.err.flush()
 }
 
 func (a *app) showConfig(r *control.ConfigResult) error {
@@ -65,12 +91,15 @@ func newConfigValidate(a *app) *cobra.Command {
 			if len(args) > 0 {
 				path = args[0]
 			}
-			_, err := config.Load(path)
+			cfg, err := config.LoadWith(path, config.Options{Lenient: true})
 			var problems config.Problems
 			switch {
 			case errors.As(err, &problems):
 			case err != nil:
 				return failf(exitFailed, "%w", err)
+			default:
+				problems = cfg.SecretFaults()
+				a.unset(cfg)
 			}
 			if a.format != "table" {
 				return a.problemsJSON(path, problems)
@@ -83,6 +112,13 @@ func newConfigValidate(a *app) *cobra.Command {
 			a.out.printf("%s: %s\n", clean(path), a.out.paint(styleGood, "no faults"))
 			return nil
 		},
+	}
+}
+
+// unset names the variables that only the agent's environment may have.
+func (a *app) unset(cfg *config.Config) {
+	for _, v := range cfg.Unset() {
+		a.warn("not set here, and so not checked: the variable " + v)
 	}
 }
 
@@ -106,6 +142,10 @@ func (a *app) problemsJSON(path string, problems config.Problems) error {
 	return err
 }
 
+func restartText(keys []string) string {
+	return "These take effect after a restart (systemctl restart sentinel-agent): " + strings.Join(keys, ", ")
+}
+
 func newReload(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "reload", Short: "Have the agent read its configuration and rules again", Args: noArgs,
@@ -124,7 +164,10 @@ func newReload(a *app) *cobra.Command {
 					s.lines("  ", "Changed: "+strings.Join(r.Changed, ", "))
 				}
 				if len(r.Restart) > 0 {
-					s.lines("  ", fmt.Sprintf("These take effect after a restart (systemctl restart sentinel-agent): %s", strings.Join(r.Restart, ", ")))
+					s.lines("  ", restartText(r.Restart))
+				}
+				if len(r.Runtime) > 0 {
+					s.lines("  ", "Set at run time, over the file: "+strings.Join(r.Runtime, ", "))
 				}
 				for i := range r.Rules.Problems {
 					s.lines("  ", problemText(&r.Rules.Problems[i]))

@@ -25,6 +25,8 @@ type app struct {
 	// euid is who runs this; removeTable opens the firewall without an agent.
 	euid        int
 	removeTable func(context.Context) error
+	// env looks up a variable of the environment.
+	env func(string) string
 	// defaultConfig is the configuration file if none is named.
 	defaultConfig string
 
@@ -102,8 +104,8 @@ the same engine and needs no agent.`,
 		}
 	}
 	add("watch", newStatus(a), newThreats(a), newAI(a))
-	add("act", newBlock(a), newConfirm(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
-	add("logs", newLogs(a), newRules(a))
+	add("act", newBlock(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
+	add("logs", newLogs(a), newRules(a), newExplainLine(a))
 	add("agent", newConfig(a), newReload(a), newVersion(a))
 	root.AddCommand(newExitCodes())
 	root.SetUsageTemplate(strings.TrimRight(root.UsageTemplate(), "\n") + `{{if not .HasParent}}

@@ -25,6 +25,8 @@ type fake struct {
 	blocks []sentinel.BlockRecord
 	// denied refuses everything that changes something.
 	denied, degraded bool
+	// file, if not empty, is its configuration file.
+	file string
 }
 
 var _ control.Agent = (*fake)(nil)
@@ -81,6 +83,9 @@ func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
 		st.Rules.Skipped, st.Generation, st.ConfigError = 2, 4, "config.yml:3:5: response.max_blocks: 0 is not between 1 and 1000000"
 		st.Alarms = []control.Alarm{{Time: clock.Add(-10 * time.Minute), Kind: "breaker", Text: "more than 2000 new blocks a minute"}}
 	}
+	if f.file != "" {
+		st.ConfigFile = f.file
+	}
 	return st, nil
 }
 
@@ -88,7 +93,8 @@ func (f *fake) Reload(context.Context, control.Peer) (*control.ReloadResult, err
 	if err := f.deny(); err != nil {
 		return nil, err
 	}
-	return &control.ReloadResult{Generation: 2, Rules: control.RulesStatus{Loaded: 54}, Changed: []string{"response.max_blocks", "agent.socket"}, Restart: []string{"agent.socket"}}, nil
+	f.tell("reload")
+	return &control.ReloadResult{Generation: 2, Rules: control.RulesStatus{Loaded: 54}, Changed: []string{"response.max_blocks", "agent.socket"}, Restart: []string{"agent.socket"}, Runtime: []string{"response.mode"}}, nil
 }
 
 func threatRows() []control.ThreatRow {
@@ -188,6 +194,25 @@ func (f *fake) Explain(_ context.Context, _ control.Peer, p control.ThreatParams
 	}, nil
 }
 
+func (f *fake) WhyNot(_ context.Context, _ control.Peer, p control.WhyNotParams) (*control.WhyNot, error) {
+	w := &control.WhyNot{
+		IP: p.IP, Mode: "protect", MinScore: 0.6, Since: clock.Add(-3 * time.Hour), Sources: f.sources(),
+		Verdict: "no line with " + p.IP.String() + " was read since the agent started, as far as is remembered",
+		Hints:   []string{"if a log names the address: sentinelctl explain-line 'LINE'"},
+	}
+	if p.IP.String() == "192.0.2.9" {
+		w.Verdict = "no rule has fired: the nearest, SSH_BRUTE_001, counts 3 of 5"
+		w.Seen = &control.Seen{Source: "/var/log/auth.log", Last: clock.Add(-20 * time.Second), Lines: 3}
+		w.Rules = []control.RuleStanding{{
+			ID: "SSH_BRUTE_001", Name: "SSH brute force", Severity: sentinel.High, Count: 3, Threshold: 5,
+			Window: control.Seconds(5 * time.Minute), Last: clock.Add(-20 * time.Second),
+		}}
+		w.Silenced = []control.SilencedRule{{ID: "WEB_SCANNER_001", Count: 2, Last: clock.Add(-time.Minute)}}
+		w.Others = []string{"SSH_SPRAY_001"}
+	}
+	return w, nil
+}
+
 func (f *fake) SetThreatStatus(_ context.Context, _ control.Peer, p control.ThreatStatusParams) (*control.ThreatResult, error) {
 	row, err := f.find(p.ID)
 	if err != nil {
@@ -237,15 +262,7 @@ func (f *fake) Block(_ context.Context, _ control.Peer, p control.BlockParams) (
 	if p.Permanent {
 		b.Expires = time.Time{}
 	}
-	if p.Confirm > 0 {
-		b.Trial, b.Until, b.Expires = true, b.Expires, clock.Add(p.Confirm.Duration())
-	}
 	f.tell("block " + p.IP.String() + " " + p.Reason)
-	if b.Trial {
-		f.mu.Lock()
-		f.blocks = append(f.blocks, b)
-		f.mu.Unlock()
-	}
 	return &control.BlockResult{Block: b, New: true, Applied: true}, nil
 }
 
@@ -268,18 +285,6 @@ func (f *fake) Unblock(_ context.Context, _ control.Peer, p control.UnblockParam
 	return r, nil
 }
 
-func (f *fake) Confirm(_ context.Context, _ control.Peer, p control.ConfirmParams) (*control.BlockResult, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range f.blocks {
-		if b := &f.blocks[i]; b.Prefix == p.IP.Entity() && b.Trial {
-			b.Trial, b.Expires, b.Until = false, b.Until, time.Time{}
-			return &control.BlockResult{Block: *b, Applied: true}, nil
-		}
-	}
-	return nil, control.Errorf(control.CodeRefused, "%s is not blocked", p.IP).WithHint("one that was not confirmed in time is lifted")
-}
-
 func (f *fake) Blocks(_ context.Context, _ control.Peer, p control.BlocksParams) (*control.BlocksResult, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -293,8 +298,35 @@ func (f *fake) Blocks(_ context.Context, _ control.Peer, p control.BlocksParams)
 	return r, nil
 }
 
-func (f *fake) Config(context.Context, control.Peer) (*control.ConfigResult, error) {
-	return &control.ConfigResult{File: "/etc/sentinel/config.yml", Generation: 1, Loaded: clock, YAML: "response:\n  max_blocks: 50000 # default\n"}, nil
+func (f *fake) Config(_ context.Context, _ control.Peer, p control.ConfigParams) (*control.ConfigResult, error) {
+	r := &control.ConfigResult{File: "/etc/sentinel/config.yml", Generation: 1, Loaded: clock}
+	switch p.Key {
+	case "":
+		r.YAML = "response:\n  max_blocks: 50000 # default\n"
+	case "response":
+		r.YAML = "response:\n  mode: observe # set at run time, over line 3\n"
+	case "response.mode":
+	case "response.whitelist":
+		r.Values = []control.ConfigValue{{Key: p.Key, Value: "[127.0.0.1]"}}
+		return r, nil
+	default:
+		return nil, control.Errorf(control.CodeNotFound, "there is no key %q", p.Key).WithHint("did you mean response.mode?")
+	}
+	r.Values = []control.ConfigValue{{Key: "response.mode", Value: "observe", Default: "protect", Origin: "runtime", Line: 3, Runtime: true}}
+	if p.Key == "" {
+		r.Values = append(r.Values, control.ConfigValue{Key: "response.max_blocks", Value: "50000", Default: "50000", Origin: "default", Runtime: true})
+	}
+	return r, nil
+}
+
+func (f *fake) SetConfig(_ context.Context, _ control.Peer, p control.ConfigSetParams) (*control.ConfigChange, error) {
+	f.tell("config set " + p.Key + " " + p.Value)
+	return &control.ConfigChange{Generation: 2, Changed: []string{p.Key}, Values: []control.ConfigValue{{Key: p.Key, Value: p.Value}}}, nil
+}
+
+func (f *fake) UnsetConfig(_ context.Context, _ control.Peer, p control.ConfigUnsetParams) (*control.ConfigChange, error) {
+	f.tell("config unset " + p.Key)
+	return &control.ConfigChange{Generation: 2, Changed: []string{"response.mode"}, Values: []control.ConfigValue{}}, nil
 }
 
 func (f *fake) Allow(_ context.Context, _ control.Peer, p control.AllowParams) (*control.AllowResult, error) {

@@ -26,15 +26,18 @@ func (a *app) loadRules(cfg *config.Config, paths []string) (*setup.Rules, error
 // localConfig reads the configuration file. It must be there and good if it was
 // asked for; else the defaults do, without the directories beside the file.
 func (a *app) localConfig() (*config.Config, error) {
-	cfg, err := config.Load(a.configFile)
+	cfg, err := config.LoadWith(a.configFile, config.Options{Lenient: true})
 	switch {
 	case err == nil:
+		cfg, err = cfg.LoadRuntime()
+		if err != nil {
+			a.warn(err.Error())
+		}
 		return cfg, nil
 	case a.configAsked:
 		return nil, &failure{code: exitFailed, text: strings.TrimSpace(err.Error()), err: err}
 	case !errors.Is(err, config.ErrMissing):
-		a.err.printf("%s\n", a.err.paint(styleWarn, clean("the defaults are used, since "+a.configFile+" cannot be: sentinelctl config validate says why")))
-		_ = a.err.flush()
+		a.warn("the defaults are used, since " + a.configFile + " cannot be: sentinelctl config validate says why")
 	}
 	cfg = config.Default()
 	cfg.Detection.Rules.CustomDir, cfg.Detection.Rules.ExceptionsDir = "", ""

@@ -21,7 +21,7 @@ import (
 //	                   EUID=N is who runs it
 //	exit N             compares the last exit code
 //	heard TEXT         looks for what the agent was told
-//	agent denied|degraded|healthy|gone
+//	agent denied|degraded|healthy|gone|reads FILE
 //
 // Set UPDATE=1 to rewrite the expected output.
 func TestScript(t *testing.T) {
@@ -31,6 +31,7 @@ func TestScript(t *testing.T) {
 		removed bool
 	}
 	key := new(int)
+	t.Setenv("TMPDIR", t.TempDir()) // where texts that nobody wanted are kept
 	testscript.Run(t, testscript.Params{
 		Dir:             "testdata/script",
 		UpdateScripts:   os.Getenv("UPDATE") != "",
@@ -52,6 +53,7 @@ func TestScript(t *testing.T) {
 					defaultConfig: ts.MkAbs("config.yml"),
 					removeTable:   func(context.Context) error { w.removed = true; return nil },
 				}
+				a.env = ts.Getenv
 				a.euid, _ = strconv.Atoi(ts.Getenv("EUID"))
 				if tty, err := strconv.Atoi(ts.Getenv("TTY")); err == nil {
 					a.out.tty, a.out.width, a.out.colour = true, tty, true
@@ -95,6 +97,10 @@ func TestScript(t *testing.T) {
 			"agent": func(ts *testscript.TestScript, _ bool, args []string) {
 				w := ts.Value(key).(*world)
 				w.agent.denied, w.agent.degraded = args[0] == "denied", args[0] == "degraded"
+				w.agent.file = ""
+				if args[0] == "reads" {
+					w.agent.file = ts.MkAbs(args[1])
+				}
 				if args[0] == "gone" {
 					ts.Setenv("SOCKET", filepath.Join(ts.MkAbs("."), "nobody.sock"))
 				}

@@ -92,7 +92,7 @@ func newThreats(a *app) *cobra.Command {
 	severities := cobra.FixedCompletions([]string{"INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"}, cobra.ShellCompDirectiveNoFileComp)
 	_ = c.RegisterFlagCompletionFunc("severity", severities)
 	_ = c.RegisterFlagCompletionFunc("min-severity", severities)
-	c.AddCommand(newThreatShow(a),
+	c.AddCommand(newThreatShow(a), newWhyNot(a),
 		newThreatStatus(a, "fp", "Mark a threat as a false positive and lift its block", sentinel.StatusFalsePositive),
 		newThreatStatus(a, "ack", "Say that somebody is looking at a threat", sentinel.StatusAcknowledged),
 		newThreatStatus(a, "resolve", "Mark a threat as dealt with", sentinel.StatusResolved))

@@ -3,6 +3,8 @@ package decide
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sentinel-ai/sentinel-ai"
@@ -150,10 +152,6 @@ func (d *Decider) Tick(now time.Time) Effects {
 	var fx Effects
 	at := d.clock(now)
 	for e := d.blocks.nextExpiry(); e != nil && e.end <= at; e = d.blocks.nextExpiry() {
-		if e.rec.Trial {
-			d.lapse(e, now, &fx)
-			continue
-		}
 		d.expire(e, &fx)
 	}
 	for d.blocks.len() > d.cfg.MaxBlocks && d.evict(now, &fx) {
@@ -293,6 +291,19 @@ func (d *Decider) Case(id string) (sentinel.Threat, bool) {
 		return sentinel.Threat{}, false
 	}
 	return c.snapshot(), true
+}
+
+// About returns the open cases about an address or a network that holds it,
+// newest first.
+func (d *Decider) About(addr netip.Addr) (out []sentinel.Threat) {
+	addr = sentinel.Normalize(addr)
+	for _, c := range d.byID {
+		if c.threat.Scope.IsValid() && c.threat.Scope.Contains(addr) {
+			out = append(out, c.snapshot())
+		}
+	}
+	slices.SortFunc(out, func(a, b sentinel.Threat) int { return strings.Compare(b.ID, a.ID) })
+	return out
 }
 
 // Stats returns counters and sizes.

@@ -49,8 +49,6 @@ const (
 	AlarmFull AlarmKind = "full"
 	// AlarmProtected: an address that is never blocked attacks.
 	AlarmProtected AlarmKind = "protected"
-	// AlarmNetwork: many addresses of one network were blocked.
-	AlarmNetwork AlarmKind = "network"
 	// AlarmRestore: a stored block was not taken up again.
 	AlarmRestore AlarmKind = "restore"
 )
@@ -65,7 +63,7 @@ type Alarm struct {
 // alarmsPerHour bounds alarms by kind.
 func alarmsPerHour(kind AlarmKind) int {
 	switch kind {
-	case AlarmProtected, AlarmRestore, AlarmNetwork:
+	case AlarmProtected, AlarmRestore:
 		return 20
 	}
 	return 1

@@ -21,9 +21,8 @@ const (
 // history is the memory of earlier blocks, for escalation, and of earlier cases,
 // for reputation and for linking a case to the one before.
 type history struct {
-	blocks   *lru[netip.Prefix, pastBlocks]
-	cases    *lru[caseKey, pastCases] // key: scope, or key in words; no group
-	networks *lru[netip.Prefix, neighbours]
+	blocks *lru[netip.Prefix, pastBlocks]
+	cases  *lru[caseKey, pastCases] // key: scope, or key in words; no group
 }
 
 // pastBlocks are the starts of the latest blocks of a network, oldest first.
@@ -43,12 +42,10 @@ type pastCases struct {
 type caseLink struct{ group, id string }
 
 func newHistory() history {
-	return history{
-		blocks: newLRU[netip.Prefix, pastBlocks](), cases: newLRU[caseKey, pastCases](), networks: newLRU[netip.Prefix, neighbours](),
-	}
+	return history{blocks: newLRU[netip.Prefix, pastBlocks](), cases: newLRU[caseKey, pastCases]()}
 }
 
-func (h *history) len() int { return h.blocks.len() + h.cases.len() + h.networks.len() }
+func (h *history) len() int { return h.blocks.len() + h.cases.len() }
 
 // earlier returns how many blocks of a network began within the last 30 days.
 func (h *history) earlier(p netip.Prefix, at time.Duration) int {
@@ -78,13 +75,6 @@ func (h *history) blocked(p netip.Prefix, at time.Duration) {
 
 // forgive forgets the latest block of a network: a person took it back.
 func (h *history) forgive(p netip.Prefix) {
-	for _, bits := range [2]int{networkBits4, networkBits6} {
-		if bits < p.Bits() {
-			if node := h.networks.get(netip.PrefixFrom(p.Addr(), bits).Masked()); node != nil {
-				node.value.drop(p)
-			}
-		}
-	}
 	if node := h.blocks.get(p); node != nil && node.value.n > 0 {
 		node.value.n--
 	}

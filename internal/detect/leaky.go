@@ -37,3 +37,12 @@ func (l leaky) add(e *entry, at, now uint64, weight int) (over bool, level int) 
 
 // reset empties the bucket.
 func (l leaky) reset(e *entry) { e.inline[0], e.inline[1] = 0, 0 }
+
+// level is how many events a bucket holds at a time (rounded up).
+func (l leaky) level(e *entry, at uint64) int {
+	tat := uint64(e.inline[0]) | uint64(e.inline[1])<<32
+	if tat <= at {
+		return 0
+	}
+	return int((tat - at + l.leak - 1) / l.leak)
+}

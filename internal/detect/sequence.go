@@ -91,6 +91,22 @@ func (s *steps) done(w []uint32) (uint32, bool) {
 	return began, true
 }
 
+// progress is how many matches of the sequence a key has, at most its total.
+func (s *steps) progress(t *table, e *entry, at uint32) (n int) {
+	w := s.scratch
+	clear(w)
+	s.load(t, e, w)
+	for i, v := range w {
+		if v == 0 || at > v && at-v > s.within {
+			continue
+		}
+		if n++; s.ordered {
+			n = i + 1
+		}
+	}
+	return n
+}
+
 func (s *steps) load(t *table, e *entry, w []uint32) {
 	switch {
 	case e.n == 0:

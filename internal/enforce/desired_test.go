@@ -160,14 +160,19 @@ func TestDesiredChangesAddUp(t *testing.T) {
 func TestSegments(t *testing.T) {
 	base := netip.MustParseAddr("255.255.255.0").As4() // up to the last address
 	rapid.Check(t, func(t *rapid.T) {
-		nets := map[netip.Prefix]int64{}
+		nets := map[netip.Prefix]force{}
+		limits := rapid.Bool().Draw(t, "limits")
 		base[0] = rapid.SampledFrom([]byte{0, 10, 255}).Draw(t, "first byte")
 		base[1], base[2] = base[0], base[0]
 		for range rapid.IntRange(0, 12).Draw(t, "networks") {
 			a := base
 			a[3] = byte(rapid.IntRange(0, 255).Draw(t, "host"))
 			p := netip.PrefixFrom(netip.AddrFrom4(a), rapid.IntRange(24, 32).Draw(t, "bits")).Masked()
-			nets[p] = int64(rapid.IntRange(1, 6).Draw(t, "end"))
+			end := rapid.IntRange(1, 6).Draw(t, "end")
+			nets[p] = force{expires: int64(end)}
+			if limits { // the rate tells the ends apart
+				nets[p] = force{int64(end), sentinel.Rate{Count: end, Per: time.Second}}
+			}
 		}
 		const now = 2
 		got := segmentsOf(nets, now)
@@ -175,7 +180,7 @@ func TestSegments(t *testing.T) {
 			if s.hi.Less(s.lo) || i > 0 && !got[i-1].hi.Less(s.lo) {
 				t.Fatalf("ranges %v", got)
 			}
-			if i > 0 && got[i-1].hi.Next() == s.lo && got[i-1].end == s.end {
+			if i > 0 && got[i-1].hi.Next() == s.lo && got[i-1].end == s.end && !limits {
 				t.Fatalf("ranges %v are not joined", got)
 			}
 		}
@@ -184,14 +189,17 @@ func TestSegments(t *testing.T) {
 			a[3] = byte(host)
 			addr := netip.AddrFrom4(a)
 			var want, have int64
-			for p, end := range nets {
-				if p.Contains(addr) && end > now {
-					want = max(want, end)
+			for p, f := range nets {
+				if p.Contains(addr) && f.expires > now {
+					want = max(want, f.expires)
 				}
 			}
 			for _, s := range got {
 				if !addr.Less(s.lo) && !s.hi.Less(addr) {
 					have = s.end
+					if limits && int64(s.rate.Count) != s.end {
+						t.Fatalf("range %v has the rate of another", s)
+					}
 				}
 			}
 			if want != have {

@@ -17,7 +17,9 @@
 //	    set block6 { type ipv6_addr; flags timeout; }            one /64, by its first address
 //	    set net4   { type ipv4_addr; flags interval, timeout; }  wider networks
 //	    set net6   { type ipv6_addr; flags interval, timeout; }
-//	    counter drop_block4 {} ... one for each of the four block sets
+//	    set limit4 { type ipv4_addr; flags interval, timeout; limit rate ...; }
+//	    set limit6 { type ipv6_addr; flags interval, timeout; limit rate ...; }
+//	    counter drop_block4 {} ... one for each set but the allow sets
 //	    chain prerouting {
 //	        type filter hook prerouting priority -310; policy accept;
 //	        ip saddr @allow4 return
@@ -26,6 +28,9 @@
 //	        ip saddr @net4 counter name "drop_net4" drop
 //	        ip6 saddr & ffff:ffff:ffff:ffff:: @block6 counter name "drop_block6" drop
 //	        ip6 saddr @net6 counter name "drop_net6" drop
+//	        tcp flags & (fin | syn | rst | ack) != syn return
+//	        ip saddr @limit4 counter name "drop_limit4" drop
+//	        ip6 saddr @limit6 counter name "drop_limit6" drop
 //	    }
 //	}
 //
@@ -35,6 +40,11 @@
 // packets, and for the published ports of containers. What the allow sets hold
 // passes even inside a blocked network, which is then still subject to the
 // host's other tables.
+//
+// Each element of the limit sets has a bucket of its own rate and matches only
+// while that is empty. So new TCP connections and packets of other protocols
+// beyond the rate are dropped, and established connections go on. This needs
+// Linux 5.7; an older kernel gets no limits, and status says so.
 //
 // Addresses and /64s lie in hash sets, where one more among 100,000 costs the
 // same as the first. Wider networks are cut into ranges that do not overlap,

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
 // element is one element of a set as netlink carries it.
@@ -15,6 +17,8 @@ type element struct {
 	timeout time.Duration
 	// last marks the end of a range: the first address behind it.
 	last bool
+	// rate is what passes, of elements of the limit sets.
+	rate sentinel.Rate
 }
 
 const (
@@ -46,8 +50,12 @@ func (b *batch) elements(kind uint16, set setKind, elems []element) {
 	if kind == unix.NFT_MSG_NEWSETELEM {
 		flags = unix.NLM_F_CREATE
 	}
+	size := MaxChunk
+	if s.limits {
+		size = MaxChunk / 4 // an attribute holds no more of these
+	}
 	for len(elems) > 0 {
-		part := elems[:min(len(elems), MaxChunk)]
+		part := elems[:min(len(elems), size)]
 		elems = elems[len(part):]
 		m := b.change(kind, flags)
 		m.str(unix.NFTA_SET_ELEM_LIST_TABLE, Table).str(unix.NFTA_SET_ELEM_LIST_SET, s.name)
@@ -63,11 +71,49 @@ func (b *batch) elements(kind uint16, set setKind, elems []element) {
 			} else if e.timeout > 0 && kind == unix.NFT_MSG_NEWSETELEM {
 				m.u64(unix.NFTA_SET_ELEM_TIMEOUT, uint64(e.timeout.Milliseconds()))
 			}
+			if kind == unix.NFT_MSG_NEWSETELEM && !e.rate.IsZero() {
+				m.limit(unix.NFTA_SET_ELEM_EXPR, e.rate)
+			}
 			m.close(item)
 		}
 		m.close(list)
 		m.end()
 	}
+}
+
+// limit adds a bucket: while it is not empty, the element that it is for does
+// not match.
+func (m *message) limit(attr uint16, r sentinel.Rate) {
+	m.nest(attr, func() {
+		m.str(unix.NFTA_EXPR_NAME, "limit").nest(unix.NFTA_EXPR_DATA, func() {
+			m.u64(unix.NFTA_LIMIT_RATE, uint64(r.Count)).u64(unix.NFTA_LIMIT_UNIT, uint64(r.Per/time.Second)).
+				u32(unix.NFTA_LIMIT_BURST, uint32(burst(r))).u32(unix.NFTA_LIMIT_TYPE, unix.NFT_LIMIT_PKTS).
+				u32(unix.NFTA_LIMIT_FLAGS, unix.NFT_LIMIT_F_INV)
+		})
+	})
+}
+
+// burst is how much may come at once before a rate counts.
+func burst(r sentinel.Rate) int { return min(r.Count, maxBurst) }
+
+const maxBurst = 5
+
+// parseLimit reads what limit wrote, no rate if it is anything else.
+func parseLimit(expr []byte) (r sentinel.Rate) {
+	eachAttr(expr, func(kind uint16, v []byte) {
+		if kind != unix.NFTA_EXPR_DATA {
+			return
+		}
+		eachAttr(v, func(kind uint16, v []byte) {
+			switch kind {
+			case unix.NFTA_LIMIT_RATE:
+				r.Count = int(min(be64(v), sentinel.MaxRateCount+1))
+			case unix.NFTA_LIMIT_UNIT:
+				r.Per = time.Duration(min(be64(v), 1<<20)) * time.Second
+			}
+		})
+	})
+	return r
 }
 
 // flush adds a message that empties a set.
@@ -81,6 +127,7 @@ type found struct {
 	key  [16]byte
 	end  int64 // forever without time-out
 	last bool
+	rate sentinel.Rate
 }
 
 // readSet gives every element of a set to f; restart is called before the first
@@ -117,6 +164,8 @@ func parseElement(item []byte, now int64) found {
 			})
 		case unix.NFTA_SET_ELEM_FLAGS:
 			e.last = be32(v)&unix.NFT_SET_ELEM_INTERVAL_END != 0
+		case unix.NFTA_SET_ELEM_EXPR:
+			e.rate = parseLimit(v)
 		case unix.NFTA_SET_ELEM_TIMEOUT:
 			timeout = be64(v)
 		case unix.NFTA_SET_ELEM_EXPIRATION:

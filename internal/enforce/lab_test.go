@@ -34,7 +34,12 @@ type lab struct {
 	t                *testing.T
 	victim, attacker *netnstest.Namespace
 	desired          *Desired
-	backend          *NFT
+	backend          testBackend
+}
+
+type testBackend interface {
+	Backend
+	Close() error
 }
 
 var (
@@ -48,6 +53,10 @@ var (
 )
 
 func newLab(t *testing.T) *lab {
+	return newLabWith(t, func(ns int) testBackend { return NewNFT(NFTConfig{NetNS: ns}) })
+}
+
+func newLabWith(t *testing.T, backend func(ns int) testBackend) *lab {
 	l := &lab{t: t, victim: netnstest.New(t), attacker: netnstest.New(t), desired: NewDesired()}
 	netnstest.Connect(
 		l.victim, "eth0", prefixes("198.51.100.1/24", "2001:db8:1::1/64", "2001:db8:2::1/64"),
@@ -55,7 +64,7 @@ func newLab(t *testing.T) *lab {
 	for _, at := range []netip.AddrPort{victim4, victim6, victim6b} {
 		l.victim.Echo(at)
 	}
-	l.backend = NewNFT(NFTConfig{NetNS: l.victim.FD()})
+	l.backend = backend(l.victim.FD())
 	t.Cleanup(func() { _ = l.backend.Close() })
 	for from, to := range map[netip.Addr]netip.AddrPort{evil4: victim4, good4: victim4, evil6: victim6, good6: victim6b} {
 		l.expect(from, to, true)

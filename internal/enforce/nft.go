@@ -44,7 +44,7 @@ type NFT struct {
 	loaded bool
 	hash   [numSets]map[hashKey]entry // block4, block6
 	dirty  [numSets][]hashKey
-	nets   [numSets]map[netip.Prefix]int64 // wanted; the other four
+	nets   [numSets]map[netip.Prefix]force // wanted; of the other sets
 	ranges [numSets][]segment              // held
 	stale  [numSets]bool                   // ranges may differ from nets
 	wanted int                             // entries of hash with want
@@ -53,6 +53,7 @@ type NFT struct {
 	samples []Rejection
 	last    [numSets]Drops // counters when last read
 	base    Drops          // of tables that are gone
+	limits  bool           // the kernel can limit rates
 	// refuse stands in for a kernel that refuses elements; nil but in tests.
 	refuse func(setKind, []hashKey) error
 }
@@ -91,10 +92,10 @@ func at(end, now int64) int64 {
 // NewNFT returns a backend that has not yet touched the kernel.
 func NewNFT(cfg NFTConfig) *NFT {
 	cfg.SetSize = cmp.Or(cfg.SetSize, DefaultSetSize)
-	n := &NFT{cfg: cfg}
+	n := &NFT{cfg: cfg, limits: kernelLimits()}
 	for set, s := range setSpecs {
 		if s.interval {
-			n.nets[set] = make(map[netip.Prefix]int64)
+			n.nets[set] = make(map[netip.Prefix]force)
 		} else {
 			n.hash[set] = make(map[hashKey]entry)
 		}
@@ -136,9 +137,14 @@ func (n *NFT) Check(ctx context.Context) (Report, error) {
 
 func (n *NFT) finish(rep Report, err error) (Report, error) {
 	rep.Want, rep.Have = n.wanted, n.held
-	for _, set := range []setKind{net4, net6} {
+	for _, set := range dropSets {
 		rep.Want += len(n.nets[set])
-		if !n.stale[set] {
+		switch {
+		case setSpecs[set].limits && !n.limits:
+			for p := range n.nets[set] {
+				rep.reject(p, 1, errNoLimits)
+			}
+		case !n.stale[set]:
 			rep.Have += len(n.nets[set])
 		}
 	}
@@ -190,20 +196,17 @@ func (n *NFT) merge(c Change) {
 				n.put(set, k, e)
 			}
 		}
-		for _, set := range []setKind{net4, net6} {
+		for _, set := range dropSets {
 			clear(n.nets[set])
 			n.stale[set] = true
 		}
 	}
 	for _, t := range c.Set {
-		if !t.rate.IsZero() {
-			t.expires = 0 // this table drops all or nothing
-		}
-		n.want(t.prefix, t.expires, !c.Full)
+		n.want(t.prefix, t.force, !c.Full)
 	}
 	for _, p := range c.Removed {
 		if p, ok := canonical(p); ok {
-			n.want(p, 0, true)
+			n.want(p, force{}, true)
 		}
 	}
 	if c.Full {
@@ -214,30 +217,44 @@ func (n *NFT) merge(c Change) {
 		clear(n.nets[allow6])
 		for _, p := range c.Allow {
 			if p = unmapped(p).Masked(); p.IsValid() {
-				n.nets[rangeSet(p, allow4, allow6)][p] = forever
+				n.nets[rangeSet(p, allow4, allow6)][p] = force{expires: forever}
 			}
 		}
 		n.stale[allow4], n.stale[allow6] = true, true
 	}
 }
 
-func (n *NFT) want(p netip.Prefix, end int64, mark bool) {
+// want notes what a network should be; it is in one of the sets at most.
+func (n *NFT) want(p netip.Prefix, f force, mark bool) {
+	blocked, limited := f, f
+	if f.rate.IsZero() {
+		limited = force{}
+	} else {
+		blocked = force{}
+	}
+	n.wantRange(rangeSet(p, limit4, limit6), p, limited)
 	set, key, single := keyOf(p)
 	if !single {
-		set = rangeSet(p, net4, net6)
-		n.stale[set] = true
-		if end == 0 {
-			delete(n.nets[set], p)
-		} else {
-			n.nets[set][p] = end
-		}
+		n.wantRange(rangeSet(p, net4, net6), p, blocked)
 		return
 	}
 	e := n.hash[set][key]
-	e.want = end
+	e.want = blocked.expires
 	n.put(set, key, e)
 	if mark && e.want != e.have {
 		n.dirty[set] = append(n.dirty[set], key)
+	}
+}
+
+func (n *NFT) wantRange(set setKind, p netip.Prefix, f force) {
+	if n.nets[set][p] == f {
+		return
+	}
+	n.stale[set] = true
+	if f == (force{}) {
+		delete(n.nets[set], p)
+	} else {
+		n.nets[set][p] = f
 	}
 }
 

@@ -35,7 +35,7 @@ func (n *NFT) load(ctx context.Context, rep *Report) error {
 			return err
 		}
 	}
-	for _, set := range []setKind{allow4, allow6, net4, net6} {
+	for _, set := range rangeSets {
 		if err := n.loadRanges(set, rep); err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func rangesOf(set setKind, all []found) []segment {
 		}
 		open = !f.last
 		if open {
-			out = append(out, segment{addr, addr, f.end})
+			out = append(out, segment{addr, addr, f.end, f.rate})
 		}
 	}
 	if open {
@@ -139,7 +139,7 @@ func rangesOf(set setKind, all []found) []segment {
 func sameRanges(a, b []segment, now, by int64) bool {
 	a, b = lasting(a, now), lasting(b, now)
 	return slices.EqualFunc(a, b, func(a, b segment) bool {
-		return a.lo == b.lo && a.hi == b.hi && near(a.end, b.end, by)
+		return a.lo == b.lo && a.hi == b.hi && a.rate == b.rate && near(a.end, b.end, by)
 	})
 }
 
@@ -208,7 +208,7 @@ func (n *NFT) made() {
 func (n *NFT) emptyTable() (*batch, error) {
 	b := n.conn.batch()
 	deleteTable(b)
-	return b, addSchema(b, n.cfg.SetSize)
+	return b, addSchema(b, n.cfg.SetSize, n.limits)
 }
 
 // addAll adds every wanted element to a batch and returns how many.
@@ -228,8 +228,8 @@ func (n *NFT) addAll(b *batch, now int64) int {
 		}
 		b.elements(unix.NFT_MSG_NEWSETELEM, set, elems)
 	}
-	for _, set := range []setKind{allow4, allow6, net4, net6} {
-		n.ranges[set] = segmentsOf(n.nets[set], now)
+	for _, set := range rangeSets {
+		n.ranges[set] = n.segments(set, now)
 		n.stale[set] = false
 		b.elements(unix.NFT_MSG_NEWSETELEM, set, boundaries(n.ranges[set], now))
 		total += len(n.ranges[set])

@@ -3,6 +3,7 @@ package enforce
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ func (n *NFT) syncRanges(ctx context.Context, set setKind, rep *Report) error {
 		return err
 	}
 	now := time.Now().UnixMilli()
-	want := segmentsOf(n.nets[set], now)
+	want := n.segments(set, now)
 	if sameRanges(want, n.ranges[set], now, tolerance) && len(want) == len(lasting(want, now)) {
 		n.ranges[set], n.stale[set] = want, false
 		return nil
@@ -45,6 +46,29 @@ func (n *NFT) syncRanges(ctx context.Context, set setKind, rep *Report) error {
 		}
 	}
 	return nil
+}
+
+// segments returns the ranges that a set should hold.
+func (n *NFT) segments(set setKind, now int64) []segment {
+	if setSpecs[set].limits && !n.limits {
+		return nil
+	}
+	return segmentsOf(n.nets[set], now)
+}
+
+// errNoLimits: an older kernel would take the elements without their rates, and
+// drop everything.
+var errNoLimits = errors.New("rate limits need Linux 5.7")
+
+// kernelLimits reports whether elements of sets can have rates.
+func kernelLimits() bool {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	var major, minor int
+	n, _ := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	return n == 2 && (major > 5 || major == 5 && minor >= 7)
 }
 
 // sendRanges brings a set to the ranges wanted, atomically: by the difference if
@@ -121,7 +145,7 @@ func boundaries(in []segment, now int64) []element {
 		if !ok {
 			continue
 		}
-		out = append(out, element{key: addrKey(s.lo), timeout: left})
+		out = append(out, element{key: addrKey(s.lo), timeout: left, rate: s.rate})
 		if next := s.hi.Next(); next.IsValid() {
 			out = append(out, element{key: addrKey(next), last: true})
 		}

@@ -11,7 +11,7 @@ import (
 // sync sends what differs: first who must never be dropped, then what is to be
 // opened, then what is to be dropped.
 func (n *NFT) sync(ctx context.Context, rep *Report) error {
-	for _, set := range []setKind{allow4, allow6, net4, net6} {
+	for _, set := range rangeSets {
 		if err := n.syncRanges(ctx, set, rep); err != nil {
 			return err
 		}

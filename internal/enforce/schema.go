@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
 // The names of what is ours in the kernel. Other programs and our own older
@@ -19,7 +22,7 @@ const (
 	chainType = "filter"
 )
 
-// setKind tells the six sets apart.
+// setKind tells the sets apart.
 type setKind uint8
 
 const (
@@ -29,6 +32,8 @@ const (
 	block6
 	net4
 	net6
+	limit4
+	limit6
 	numSets
 )
 
@@ -40,6 +45,7 @@ type setSpec struct {
 	counter  string // of the rule that drops, empty for allow sets
 	interval bool
 	masked   bool // looked up by the first 64 bits
+	limits   bool // its elements have rates
 }
 
 var setSpecs = [numSets]setSpec{
@@ -49,10 +55,50 @@ var setSpecs = [numSets]setSpec{
 	block6: {name: "block6", v6: true, flags: unix.NFT_SET_TIMEOUT, counter: "drop_block6", masked: true},
 	net4:   {name: "net4", flags: unix.NFT_SET_INTERVAL | unix.NFT_SET_TIMEOUT, counter: "drop_net4", interval: true},
 	net6:   {name: "net6", v6: true, flags: unix.NFT_SET_INTERVAL | unix.NFT_SET_TIMEOUT, counter: "drop_net6", interval: true},
+	limit4: {name: "limit4", flags: unix.NFT_SET_INTERVAL | unix.NFT_SET_TIMEOUT, counter: "drop_limit4", interval: true, limits: true},
+	limit6: {name: "limit6", v6: true, flags: unix.NFT_SET_INTERVAL | unix.NFT_SET_TIMEOUT, counter: "drop_limit6", interval: true, limits: true},
 }
 
-// ruleOrder is the order of the rules: what is allowed comes first.
-var ruleOrder = [numSets]setKind{allow4, allow6, block4, net4, block6, net6}
+// rangeSets are those whose elements are ranges, dropSets those of them from
+// which packets are dropped.
+var (
+	rangeSets = []setKind{allow4, allow6, net4, net6, limit4, limit6}
+	dropSets  = []setKind{net4, net6, limit4, limit6}
+)
+
+// rule is a rule of the chain: its comment and what it does.
+type rule struct {
+	comment string
+	exprs   []expr.Any
+}
+
+// rules are those of the chain in their order: what is allowed comes first. The
+// number in the comments changes when what the rules do changes, so that a newer
+// agent replaces an older one's table.
+func rules() (out []rule) {
+	add := func(kinds ...setKind) {
+		for _, kind := range kinds {
+			out = append(out, rule{"sentinel/2 " + setSpecs[kind].name, setSpecs[kind].exprs()})
+		}
+	}
+	add(allow4, allow6, block4, net4, block6, net6)
+	out = append(out, rule{"sentinel/2 established", established()})
+	add(limit4, limit6)
+	return out
+}
+
+// established lets packets of TCP connections pass that are not their first.
+func established() []expr.Any {
+	const flags, syn, others = 13, 0x02, 0x10 | 0x04 | 0x01 // ACK, RST, FIN
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: flags, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{syn | others}, Xor: []byte{0}},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{syn}},
+		&expr.Verdict{Kind: expr.VerdictReturn},
+	}
+}
 
 func (s setSpec) keyLen() uint32 {
 	if s.v6 {
@@ -60,10 +106,6 @@ func (s setSpec) keyLen() uint32 {
 	}
 	return 4
 }
-
-// comment marks a rule as ours. Its number changes when what the rules do
-// changes, so that a newer agent replaces an older one's table.
-func (s setSpec) comment() string { return "sentinel/1 " + s.name }
 
 // exprs is the rule of a set.
 func (s setSpec) exprs() []expr.Any {
@@ -110,7 +152,7 @@ func deleteTable(b *batch) {
 }
 
 // addSchema adds all of the table except the elements.
-func addSchema(b *batch, size uint32) error {
+func addSchema(b *batch, size uint32, limits bool) error {
 	addTable(b)
 	for i, s := range setSpecs {
 		m := b.change(unix.NFT_MSG_NEWSET, unix.NLM_F_CREATE)
@@ -120,6 +162,10 @@ func addSchema(b *batch, size uint32) error {
 			u32(unix.NFTA_SET_ID, uint32(i)+1)
 		if !s.interval {
 			m.nest(unix.NFTA_SET_DESC, func() { m.u32(unix.NFTA_SET_DESC_SIZE, size) })
+		}
+		if s.limits && limits {
+			// nft wants to know what elements have, to read what it has written.
+			m.limit(nftaSetExpr, sentinel.Rate{Count: 1, Per: time.Second})
 		}
 		m.bytes(unix.NFTA_SET_USERDATA, userdata.AppendUint32(nil, userdata.NFTNL_UDATA_SET_KEYBYTEORDER, 2))
 		m.end()
@@ -141,6 +187,9 @@ func addSchema(b *batch, size uint32) error {
 	return addRules(b)
 }
 
+// nftaSetExpr is NFTA_SET_EXPR of linux/netfilter/nf_tables.h.
+const nftaSetExpr = 17
+
 // hookPriority is Priority as netlink carries it.
 const hookPriority = uint32(1<<32 + Priority)
 
@@ -148,23 +197,21 @@ const hookPriority = uint32(1<<32 + Priority)
 const chainAccept = 1
 
 func addRules(b *batch) error {
-	for _, kind := range ruleOrder {
-		s := setSpecs[kind]
+	for _, r := range rules() {
 		m := b.change(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND)
 		m.str(unix.NFTA_RULE_TABLE, Table).str(unix.NFTA_RULE_CHAIN, Chain)
 		var failure error
 		m.nest(unix.NFTA_RULE_EXPRESSIONS, func() {
-			for _, e := range s.exprs() {
+			for _, e := range r.exprs {
 				data, err := expr.Marshal(unix.NFPROTO_INET, e)
 				failure = errors.Join(failure, err)
 				m.bytes(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
 			}
 		})
 		if failure != nil {
-			return fmt.Errorf("building the rule of %s: %w", s.name, failure)
+			return fmt.Errorf("building the rule %q: %w", r.comment, failure)
 		}
-		comment := userdata.AppendString(nil, userdata.TypeComment, s.comment())
-		m.bytes(unix.NFTA_RULE_USERDATA, comment).end()
+		m.bytes(unix.NFTA_RULE_USERDATA, userdata.AppendString(nil, userdata.TypeComment, r.comment)).end()
 	}
 	return nil
 }
@@ -277,11 +324,7 @@ func rulesIntact(c *conn) (bool, error) {
 	if missing, err := absent(err); missing || err != nil {
 		return false, err
 	}
-	want := make([]string, 0, numSets)
-	for _, kind := range ruleOrder {
-		want = append(want, setSpecs[kind].comment())
-	}
-	return slices.Equal(comments, want), nil
+	return slices.EqualFunc(comments, rules(), func(c string, r rule) bool { return c == r.comment }), nil
 }
 
 func setIntact(c *conn, s setSpec, size uint32) (bool, error) {

@@ -4,21 +4,26 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
-// segment is a range of addresses, both ends included, and its end in time.
+// segment is a range of addresses, both ends included, its end in time, and what
+// passes of it.
 type segment struct {
 	lo, hi netip.Addr
 	end    int64
+	rate   sentinel.Rate
 }
 
 // segmentsOf cuts networks of one family, which may lie in each other, into
 // ranges that do not overlap, sorted. An address that several networks cover
-// gets the latest end of them. Ends not after now are left out.
-func segmentsOf(nets map[netip.Prefix]int64, now int64) []segment {
+// gets the latest end of them, and the rate that belongs to it. Ends not after
+// now are left out. Ranges with a rate are not joined: each has its own.
+func segmentsOf(nets map[netip.Prefix]force, now int64) []segment {
 	order := make([]netip.Prefix, 0, len(nets))
-	for p, end := range nets {
-		if end > now {
+	for p, f := range nets {
+		if f.expires > now {
 			order = append(order, p)
 		}
 	}
@@ -31,36 +36,37 @@ func segmentsOf(nets map[netip.Prefix]int64, now int64) []segment {
 		open []segment  // networks around pos, outermost first, ends growing
 		pos  netip.Addr // first address not yet given out; invalid past the last
 	)
-	emit := func(hi netip.Addr, end int64) {
+	emit := func(hi netip.Addr, from segment) {
 		if !pos.IsValid() || pos.Compare(hi) > 0 {
 			return
 		}
-		if n := len(out); n > 0 && out[n-1].end == end && out[n-1].hi.Next() == pos {
+		if n := len(out); n > 0 && from.rate.IsZero() && out[n-1].end == from.end && out[n-1].hi.Next() == pos {
 			out[n-1].hi = hi
 		} else {
-			out = append(out, segment{pos, hi, end})
+			out = append(out, segment{pos, hi, from.end, from.rate})
 		}
 		pos = hi.Next()
 	}
 	closeBefore := func(limit netip.Addr) {
 		for n := len(open); n > 0 && (!limit.IsValid() || open[n-1].hi.Less(limit)); n-- {
-			emit(open[n-1].hi, open[n-1].end)
+			emit(open[n-1].hi, open[n-1])
 			open = open[:n-1]
 		}
 	}
 	for _, p := range order {
-		lo, hi, end := p.Addr(), lastOf(p), nets[p]
+		lo, hi := p.Addr(), lastOf(p)
+		end, rate := nets[p].expires, nets[p].rate
 		closeBefore(lo)
 		if n := len(open); n > 0 {
 			if open[n-1].end >= end {
 				continue // covered as long
 			}
 			if before := lo.Prev(); before.IsValid() {
-				emit(before, open[n-1].end)
+				emit(before, open[n-1])
 			}
 		}
 		pos = lo
-		open = append(open, segment{lo, hi, end})
+		open = append(open, segment{lo, hi, end, rate})
 	}
 	closeBefore(netip.Addr{})
 	return out

@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"time"
@@ -45,11 +46,15 @@ type Engine struct {
 	step     Step
 	seen     []seen
 	stats    Stats
+	// sources are their names by number, for sightings.
+	sources   []string
+	sightings *sightings
 }
 
 // Source is one source of lines. It belongs to the engine that made it.
 type Source struct {
 	id     string
+	number uint16
 	parser *parse.Parser
 	event  sentinel.Event
 }
@@ -84,7 +89,8 @@ type seen struct {
 
 // New returns an engine.
 func New(cfg Config) *Engine {
-	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect)}
+	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect),
+		sightings: &sightings{seed: rand.Uint64()}}
 	if !cfg.DetectOnly {
 		newID := cfg.NewID
 		if newID == nil {
@@ -97,7 +103,8 @@ func New(cfg Config) *Engine {
 
 // NewSource returns a source of lines with the id that events and threats name.
 func (e *Engine) NewSource(id string, cfg parse.Config) *Source {
-	return &Source{id: strings.Clone(id), parser: parse.New(cfg)}
+	id = strings.Clone(id)
+	return &Source{id: id, number: e.number(id), parser: parse.New(cfg)}
 }
 
 // Line takes in one line that arrived at now. mod is the modification time of
@@ -139,6 +146,9 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	e.stats.Lines++
 	if !parsed {
 		e.stats.Unparsed++
+	}
+	if ev.SrcIP.IsValid() {
+		e.sightings.note(ev.SrcIP, src.number, now)
 	}
 	st := &e.step
 	st.Parsed, st.Event = parsed, ev

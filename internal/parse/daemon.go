@@ -19,16 +19,18 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 		su(text, ev)
 	case "login":
 		login(text, ev)
-	case "useradd", "adduser":
-		if rest, ok := strings.CutPrefix(text, "new user: name="); ok {
-			ev.Type = sentinel.EventUserAdd
-			ev.User, _, _ = strings.Cut(rest, ", ")
-		}
+	case "useradd", "adduser", "usermod", "userdel", "groupadd", "groupmod", "groupdel", "gpasswd", "passwd", "chpasswd",
+		"chage", "chsh", "chfn":
+		account(text, ev)
+	case "CRON", "cron", "crond", "crontab", "anacron", "fcron":
+		cron(text, ev)
+	case "systemd-logind":
+		logind(text, ev)
 	case "systemd":
 		if strings.HasPrefix(text, "Stopped ") {
 			ev.Type = sentinel.EventSvcStop
 		}
-	case "kernel":
+	case "kernel", "ulogd":
 		kernel(text, ev)
 	case "mysqld", "mariadbd", "mysqld_safe":
 		mysqld(text, ev)
@@ -147,6 +149,16 @@ func su(s string, ev *sentinel.Event) {
 		ev.User, _, _ = strings.Cut(rest, " by ")
 		return
 	}
+	// "+ pts/0 USER:TARGET", "- pts/0 USER:TARGET".
+	if len(s) > 2 && s[1] == ' ' && (s[0] == '+' || s[0] == '-') {
+		if i := strings.LastIndexByte(s, ':'); i > 0 && oneWord(s[i+1:]) {
+			ev.Type, ev.Outcome, ev.User = sentinel.EventSu, "success", s[i+1:]
+			if s[0] == '-' {
+				ev.Outcome = "failure"
+			}
+		}
+		return
+	}
 	rest, bad := strings.CutPrefix(s, "FAILED SU ")
 	if rest, ok := strings.CutPrefix(rest, "(to "); ok {
 		ev.Type, ev.Outcome = sentinel.EventSu, "success"
@@ -157,41 +169,71 @@ func su(s string, ev *sentinel.Event) {
 	}
 }
 
-// login reads the messages of the console's login.
+// login reads the messages of the console's login, of telnet and rlogin:
+//
+//	FAILED LOGIN (1) on '/dev/tty1' FOR 'USER', REASON
+//	FAILED LOGIN 1 FROM HOST FOR USER, REASON
+//	TOO MANY LOGIN TRIES (3) FROM HOST FOR USER, REASON
+//	LOGIN ON pts/1 BY USER FROM HOST
+//
+// USER is typed in and may hold anything; HOST stands before it, or at the end.
 func login(s string, ev *sentinel.Event) {
 	switch {
-	case strings.HasPrefix(s, "FAILED LOGIN "):
+	case strings.HasPrefix(s, "FAILED LOGIN "), strings.HasPrefix(s, "TOO MANY LOGIN TRIES "):
 		failed(ev, sentinel.AuthStepFailed)
-		// "FAILED LOGIN (1) on '/dev/tty1' FOR 'USER', REASON".
 		if _, rest, ok := strings.Cut(s, "' FOR '"); ok {
 			if i := strings.LastIndex(rest, "', "); i >= 0 {
+				ev.User = rest[:i]
+			}
+			return
+		}
+		if _, rest, ok := strings.Cut(s, " FROM "); ok {
+			host, rest, ok := strings.Cut(rest, " FOR ")
+			if !ok || !oneWord(host) {
+				return
+			}
+			ev.SrcIP, _ = parseAddr(host)
+			if i := strings.LastIndex(rest, ", "); i >= 0 {
 				ev.User = rest[:i]
 			}
 		}
 	case strings.HasPrefix(s, "LOGIN ON "), strings.HasPrefix(s, "ROOT LOGIN "):
 		ev.Type, ev.Outcome = sentinel.EventAuthOK, "success"
-		if _, rest, ok := strings.Cut(s, " BY "); ok {
-			ev.User, _, _ = strings.Cut(rest, " ")
+		_, rest, named := strings.Cut(s, " BY ")
+		if named {
+			ev.User, rest, _ = strings.Cut(rest, " ")
 		} else {
-			ev.User = "root"
+			ev.User, rest = "root", s
+		}
+		if i := strings.LastIndex(rest, "FROM "); i == 0 || i > 0 && !named && rest[i-1] == ' ' {
+			ev.SrcIP, _ = parseAddr(rest[i+len("FROM "):])
 		}
 	}
 }
 
+// verdicts are the words in a log prefix by which a packet filter says that it
+// lets a packet not pass.
+var verdicts = [...]string{"BLOCK", "DROP", "REJECT", "DENY", "DENIED", "drop", "Drop", "reject", "Reject", "block", "Block", "denied", "Denied", "deny"}
+
 // kernel reads the lines of the packet filter: "[PREFIX] IN=eth0 OUT= MAC=...
-// SRC=ADDR DST=ADDR ... PROTO=TCP SPT=N DPT=N ...".
+// SRC=ADDR DST=ADDR ... PROTO=TCP SPT=N DPT=N ...". The prefix is the
+// administrator's, often without a space behind it. A packet that leaves this
+// host (IN is empty) has no attacker.
 func kernel(s string, ev *sentinel.Event) {
 	ev.SourceType = sentinel.TypeKernel
 	i := strings.Index(s, "IN=")
-	if i < 0 || i > 0 && s[i-1] != ' ' && s[i-1] != ']' && s[i-1] != ':' {
+	if i < 0 || !strings.Contains(s[i:], " OUT=") {
 		return
 	}
 	var src, dst netip.Addr
+	in := ""
 	for rest := s[i:]; rest != ""; {
 		var word string
 		word, rest, _ = strings.Cut(rest, " ")
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
+		case "IN":
+			in = value
 		case "SRC":
 			if src.IsValid() {
 				// The packet within an ICMP error repeats the names.
@@ -214,9 +256,12 @@ func kernel(s string, ev *sentinel.Event) {
 	ev.SrcIP, ev.DstIP = src, dst
 	ev.SourceType = sentinel.TypeFirewall
 	ev.Type = sentinel.EventNetConnect
-	for _, word := range [...]string{"BLOCK", "DROP", "REJECT", "DENY", "drop", "reject", "block"} {
+	for _, word := range verdicts {
 		if strings.Contains(s[:i], word) {
 			ev.Type = sentinel.EventFWDrop
 		}
+	}
+	if in == "" {
+		ev.SrcIP, ev.SrcPort = netip.Addr{}, 0
 	}
 }

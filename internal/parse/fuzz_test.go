@@ -74,7 +74,7 @@ func sound(t *testing.T, typ sentinel.SourceType, line string) {
 
 // ownNames are programs that logs without tags do not name.
 var ownNames = func() map[string]bool {
-	m := map[string]bool{"nginx": true, "apache2": true, "mysqld": true, "cowrie": true, "mongod": true, "nextcloud": true}
+	m := map[string]bool{"nginx": true, "apache2": true, "mysqld": true, "cowrie": true, "mongod": true, "nextcloud": true, "kernel": true, "postgres": true}
 	for _, g := range allGrammars {
 		m[g.program] = true
 	}
@@ -83,6 +83,9 @@ var ownNames = func() map[string]bool {
 
 func seed(f *testing.F) {
 	for _, c := range services {
+		f.Add(c.line)
+	}
+	for _, c := range formats {
 		f.Add(c.line)
 	}
 	for _, c := range sshForms {
@@ -120,7 +123,7 @@ func FuzzMessage(f *testing.F) {
 		f.Add(c.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, program := range []string{"sshd", "dropbear", "vsftpd", "exim", "mysqld", "dovecot", "kernel", "nginx", "su(pam_unix)", "proftpd", "postfix/smtpd", "sm-mta", "imapd", "smtpd", "ftpd", "postgres", "asterisk", "openvpn", "roundcube", "webmin", "php-fpm", "scanlogd", "fail2ban.actions", "haproxy", "wordpress"} {
+		for _, program := range []string{"sshd", "dropbear", "vsftpd", "exim", "mysqld", "dovecot", "kernel", "nginx", "su(pam_unix)", "proftpd", "postfix/smtpd", "sm-mta", "imapd", "smtpd", "ftpd", "postgres", "asterisk", "openvpn", "roundcube", "webmin", "php-fpm", "scanlogd", "fail2ban.actions", "haproxy", "wordpress", "login", "usermod", "CRON", "crontab", "systemd-logind", "passwd"} {
 			sound(t, sentinel.TypeSyslog, "Mar  1 11:59:58 web1 "+program+"[7]: "+text)
 		}
 	})

@@ -364,7 +364,7 @@ func (g *grammar) read(s string, ev *sentinel.Event) bool {
 	if hit < 0 {
 		return false
 	}
-	if best.doubt {
+	if best.doubt || g.suspect != nil && g.suspect(s) {
 		best.addr, best.port = netip.Addr{}, 0
 	}
 	g.forms[hit].does.say(ev)

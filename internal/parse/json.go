@@ -43,6 +43,9 @@ const (
 	slotPID
 	slotHostname
 	slotMicros
+	slotClient
+	slotLevel
+	slotState
 	numSlots
 )
 
@@ -53,8 +56,14 @@ func slotFor(parent, key string, depth int) (slot, bool) {
 	switch {
 	case depth == 1:
 		switch key {
-		case "remote_addr", "client_ip", "ClientHost", "remoteAddr", "src_ip", "remote_ip":
+		case "remote_addr", "client_ip", "ClientAddr", "remoteAddr", "src_ip", "remote_ip", "remote_host":
 			return slotAddr, true
+		case "ClientHost": // Traefik: X-Forwarded-For where it was sent, else as ClientAddr
+			return slotClient, true
+		case "error_severity": // PostgreSQL
+			return slotLevel, true
+		case "state_code":
+			return slotState, true
 		case "src_port", "remote_port", "ClientPort":
 			return slotPeerPort, true
 		case "remote_user", "ClientUsername", "user", "username", "user_id":
@@ -311,6 +320,9 @@ func (p *Parser) json(line string, ev *sentinel.Event) bool {
 	}
 	p.jsonTime(&v, ev)
 	ev.SourceType = sentinel.TypeJSON
+	if v.set[slotClient] {
+		traefikClient(&v)
+	}
 	ev.SrcIP, ev.SrcPort, _ = parseAddrPort(v.text[slotAddr])
 	if port, ok := parsePort(v.text[slotPeerPort]); ok && ev.SrcPort == 0 && ev.SrcIP.IsValid() {
 		ev.SrcPort = port
@@ -347,6 +359,12 @@ func (p *Parser) json(line string, ev *sentinel.Event) bool {
 		case strings.HasPrefix(ev.Message, "Authentication succeeded"), strings.HasPrefix(ev.Message, "Successfully authenticated"):
 			ev.Type, ev.Outcome = sentinel.EventAuthOK, "success"
 		}
+	case v.text[slotLevel] == "FATAL" && v.set[slotState]:
+		// Class 28 is "invalid authorization specification".
+		ev.Program, ev.SourceType, ev.User = "postgres", sentinel.TypeDB, plain(v.text[slotUser])
+		if strings.HasPrefix(v.text[slotState], "28") {
+			failed(ev, sentinel.AuthStepFailed)
+		}
 	case v.set[slotAddr] && v.set[slotApp]:
 		ev.Program, ev.SourceType = "nextcloud", sentinel.TypeApp
 		switch {
@@ -365,6 +383,8 @@ func (p *Parser) jsonTime(v *values, ev *sentinel.Event) {
 		if t, n := p.isoStamp(s); n == len(s) && n > 0 {
 			ev.Time = t
 		} else if t, ok := p.clfStamp(s); ok {
+			ev.Time = t
+		} else if t, n := p.stampAt(s, ev.Received, ev.Received); n == len(s) && n > 0 {
 			ev.Time = t
 		}
 		return
@@ -422,4 +442,21 @@ func (p *Parser) journal(v *values, ev *sentinel.Event) bool {
 	t.pid, _ = atoi(v.text[slotPID])
 	ev.Host = plain(v.text[slotHostname])
 	return p.program(&t, ev)
+}
+
+// traefikClient puts the peer of a line of Traefik in its place. ClientAddr is
+// the peer of the connection; ClientHost is what X-Forwarded-For says where one
+// came along, which counts like that header. Without ClientAddr nobody knows
+// which of the two ClientHost is.
+func traefikClient(v *values) {
+	client := v.text[slotClient]
+	if !v.set[slotAddr] {
+		v.set[slotAddr], v.text[slotAddr] = true, client
+		return
+	}
+	if peer, _, ok := parseAddrPort(v.text[slotAddr]); ok && !v.set[slotForwarded] {
+		if a, ok := parseAddr(client); !ok || a != peer {
+			v.set[slotForwarded], v.text[slotForwarded] = true, client
+		}
+	}
 }

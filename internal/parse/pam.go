@@ -76,7 +76,7 @@ func pam(t *tag, text string, ev *sentinel.Event) {
 		}
 	case facility == "chauthtok":
 		if user, ok := strings.CutPrefix(text, "password changed for "); ok {
-			ev.User, ev.Outcome = user, "success"
+			ev.Type, ev.User, ev.Outcome = sentinel.EventAccount, user, "success"
 		}
 	}
 }

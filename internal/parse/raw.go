@@ -198,6 +198,11 @@ func (p *Parser) raw(line string, now, ref time.Time, ev *sentinel.Event) bool {
 	if p.web {
 		return false
 	}
+	if text, ok := cutUptime(line); ok {
+		ev.Program, ev.Message = "kernel", text
+		kernel(text, ev)
+		return true
+	}
 	s, stamped := p.cutStamp(line, now, ref, ev)
 	if !stamped {
 		// Two write records of several lines, or none.
@@ -246,10 +251,28 @@ func mysqldRaw(s string, ev *sentinel.Event) bool {
 		}
 		s = rest
 	}
-	if !strings.HasPrefix(s, "Access denied for user '") {
+	if !strings.HasPrefix(s, "Access denied for user '") && !strings.HasPrefix(s, "Aborted connection ") {
 		return false
 	}
 	mysqld(s, ev)
 	ev.Program = "mysqld"
 	return true
+}
+
+// cutUptime takes the "[12345.678901] " of the kernel's own log, which tells no
+// time of day.
+func cutUptime(s string) (string, bool) {
+	if len(s) < 3 || s[0] != '[' {
+		return s, false
+	}
+	sec, rest, ok := leading(strings.TrimLeft(s[1:min(len(s), 16)], " "))
+	if !ok || sec < 0 || len(rest) < 8 || rest[0] != '.' || rest[7] != ']' {
+		return s, false
+	}
+	for i := 1; i < 7; i++ {
+		if rest[i]-'0' > 9 {
+			return s, false
+		}
+	}
+	return strings.TrimPrefix(s[strings.IndexByte(s, ']')+1:], " "), true
 }

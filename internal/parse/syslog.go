@@ -352,7 +352,24 @@ func (p *Parser) say(t *tag, text string, ev *sentinel.Event) bool {
 		return true
 	}
 	daemon(t, text, ev)
+	if ev.Type == sentinel.EventOther && text != "" && (text[0] == '[' || text[0]-'0' <= 9) {
+		p.stampedText(t, text, ev)
+	}
 	return true
+}
+
+// stampedText reads what a program says behind a stamp of its own, as those do
+// whose output goes to the journal.
+func (p *Parser) stampedText(t *tag, text string, ev *sentinel.Event) {
+	g := grammarFor(t.program)
+	if g == nil {
+		return
+	}
+	stamp := ev.Time
+	if rest, ok := p.cutStamp(text, ev.Received, ev.Received, ev); ok {
+		g.read(rest, ev)
+	}
+	ev.Time = stamp
 }
 
 // webText reads what a web server sent to syslog.

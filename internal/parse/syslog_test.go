@@ -108,7 +108,7 @@ func TestOtherPrograms(t *testing.T) {
 		text string
 		want said
 	}{
-		{"systemd-logind[700]: New session 17 of user deploy.", said{}},
+		{"systemd-logind[700]: New session 17 of user deploy.", said{user: "deploy"}},
 		{"syslogd 1.4.1: restart.", said{}},
 		{"kernel: [12.5] usb 1-1: new device", said{}},
 		{"sudo:   deploy : TTY=pts/0 ; PWD=/home/deploy ; USER=root ; COMMAND=/usr/bin/id", said{sudoT, none, "", "deploy", "", 0, 0, "success"}},
@@ -125,7 +125,7 @@ func TestOtherPrograms(t *testing.T) {
 		{"login[9]: ROOT LOGIN  on '/dev/tty1'", said{good, none, "", "root", "", 0, 0, ""}},
 		{"login[9]: LOGIN ON tty1 BY deploy", said{good, none, "", "deploy", "", 0, 0, ""}},
 		{"useradd[9]: new user: name=mallory, UID=0, GID=0, home=/root, shell=/bin/bash", said{sentinel.EventUserAdd, none, "", "mallory", "", 0, 0, ""}},
-		{"passwd[9]: pam_unix(passwd:chauthtok): password changed for deploy", said{other, none, "", "deploy", "", 0, 0, "success"}},
+		{"passwd[9]: pam_unix(passwd:chauthtok): password changed for deploy", said{sentinel.EventAccount, none, "", "deploy", "", 0, 0, "success"}},
 		{"systemd[1]: Stopped auditd.service - Security Auditing Service.", said{sentinel.EventSvcStop, none, "", "", "", 0, 0, ""}},
 		{"kernel: [7.1] [UFW BLOCK] IN=eth0 OUT= MAC=00 SRC=198.51.100.7 DST=192.0.2.1 LEN=40 PROTO=TCP SPT=5 DPT=23 WINDOW=1", said{sentinel.EventFWDrop, none, "", "", "198.51.100.7", 5, 0, ""}},
 		{"kernel: IN=eth0 OUT= SRC=198.51.100.7 DST=192.0.2.1 PROTO=UDP SPT=5 DPT=53", said{sentinel.EventNetConnect, none, "", "", "198.51.100.7", 5, 0, ""}},

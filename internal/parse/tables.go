@@ -12,6 +12,7 @@ var ftpGrammar = newGrammar("ftpd", sentinel.TypeFTP, nil, []message{
 	{fails, `⟨[pid {int}] |⟩[{user}] FAIL LOGIN: Client "{addr}"`},
 	{fails, `{user} FAIL LOGIN: Client "{addr}"`},
 	{logsIn, `⟨[pid {int}] |⟩[{user}] OK LOGIN: Client "{addr}"`},
+	{nothing, `⟨[pid {int}] |⟩CONNECT: Client "{addr}"⟨{any}|⟩`},
 	{fails, `repeated login failures from {addr}⟨ ({name})|⟩`},
 	{fails, `FTP LOGIN ⟨FAILED|REFUSED⟩ FROM {addr}⟨, {user}| ({any}|⟩`},
 	{fails, `FTP LOGIN ⟨FAILED|REFUSED⟩ FROM {name} [{addr}]⟨, {user}|⟩`},
@@ -66,14 +67,36 @@ var mongoGrammar = newGrammar("mongod", sentinel.TypeDB, nil, []message{
 	{fails, `[{word}] Failed to authenticate {user} with mechanism {any} from client {apor}: {any}`},
 })
 
-var postgresGrammar = newGrammar("postgres", sentinel.TypeDB, cleanPostgres, []message{
-	{fails, `FATAL:{pad}no pg_hba.conf entry for ⟨replication connection from |⟩host "{addr}", user "{user}", database "{any}`},
-	{fails, `FATAL:{pad}pg_hba.conf rejects ⟨connection for|replication connection for⟩ host "{addr}", user "{user}", database "{any}`},
-	{fails, `FATAL:{pad}⟨password|Ident|Peer|PAM|LDAP|GSSAPI|certificate|MD5⟩ authentication failed for user "{user}"`},
-	{fails, `FATAL:{pad}role "{user}" does not exist`},
-	{fails, `{addr}⟨({port})|⟩ {any}FATAL:{pad}⟨password|PAM|LDAP|certificate⟩ authentication failed for user "{user}"`},
-	{fails, `{addr}⟨({port})|⟩ {any}FATAL:{pad}no pg_hba.conf entry for {any}`},
-})
+// postgres: what follows the process id of the usual log_line_prefix "%m [%p]
+// %q%u@%d ", of one with "client=%h", and the log in CSV. A client chooses the
+// names of user and database before it has logged in, so that an address at the
+// head of a line may be its text; see manyLevels.
+var postgresGrammar = func() *grammar {
+	g := newGrammar("postgres", sentinel.TypeDB, cleanPostgres, []message{
+		{fails, `⟨{user}@{any} |⟩FATAL:  no pg_hba.conf entry for ⟨replication connection from |⟩host "{addr}", user "{user}", database "{any}`},
+		{fails, `⟨{user}@{any} |⟩FATAL:  pg_hba.conf rejects ⟨connection for|replication connection for⟩ host "{addr}", user "{user}", database "{any}`},
+		{fails, `{any}client={addr} FATAL:  ⟨password|PAM|LDAP|certificate|SCRAM|RADIUS⟩ authentication failed for user "{user}"`},
+		{fails, `⟨{any} |⟩FATAL:  ⟨password|Ident|Peer|PAM|LDAP|GSSAPI|certificate|MD5|SCRAM|RADIUS⟩ authentication failed for user "{user}"`},
+		{fails, `⟨{any} |⟩FATAL:  role "{user}" does not exist`},
+		{fails, `,"{user}","{any}",{int},"{sock}",{word},{int},"authentication",{srv},FATAL,28{any}`},
+		{nothing, `⟨{any} |⟩LOG:  ⟨connection received|connection authorized|connection authenticated|disconnection⟩: {any}`},
+	})
+	g.suspect = manyLevels
+	return g
+}()
+
+// manyLevels reports whether more than one word such as "FATAL:  " stands in a
+// line, in whatever language: then names in the prefix pose as a message. A line
+// of CSV has none.
+func manyLevels(s string) bool {
+	n := 0
+	for i := 1; i+2 < len(s); i++ {
+		if s[i] == ':' && s[i+1] == ' ' && s[i+2] == ' ' && (s[i-1]-'A' <= 25 || s[i-1]-'0' <= 9) {
+			n++
+		}
+	}
+	return n > 1 || n > 0 && s[0] == ','
+}
 
 // cleanPostgres takes "[3-1] " and "[1234] ".
 func cleanPostgres(s string) string {

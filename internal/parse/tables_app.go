@@ -189,7 +189,7 @@ func grammarFor(program string) *grammar {
 		return ftpGrammar
 	case "proftpd":
 		return proftpdGrammar
-	case "named", "nsd", "unbound":
+	case "named", "nsd", "unbound", "security", "query-errors", "update-security", "xfer-out", "rate-limit": // BIND's categories
 		return namedGrammar
 	case "mongod":
 		return mongoGrammar

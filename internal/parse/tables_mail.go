@@ -23,6 +23,7 @@ var postfixGrammar = newGrammar("postfix", sentinel.TypeMail, nil, []message{
 	{rejects, `⟨COMMAND COUNT LIMIT|COMMAND PIPELINING|COMMAND TIME LIMIT|COMMAND LENGTH LIMIT|NON-SMTP COMMAND|BARE NEWLINE⟩ from [{addr}]:{port} after {any}`},
 	{rejects, `⟨BLACKLISTED|DENYLISTED⟩ [{addr}]:{port}`},
 	{probesMail, `DNSBL rank {int} for [{addr}]:{port}`},
+	{logsIn, `{word}: client={name}[{addr}]⟨:{port}|⟩, sasl_method={method}, sasl_username={user}`},
 })
 
 var postgreyGrammar = newGrammar("postgrey", sentinel.TypeMail, nil, []message{

@@ -124,6 +124,7 @@ type grammar struct {
 	forms   []form
 	keys    []string
 	clean   func(string) string // takes what stands before a message
+	suspect func(string) bool   // reports that a message's address is not to be believed
 }
 
 // maxKeys bounds the different keys of a grammar.

@@ -37,6 +37,9 @@ type Options struct {
 	// rules replace others of the same id and are used even if they are in
 	// detection.rules.disabled.
 	Also []string
+	// NoExceptions leaves out the exceptions, those within rules too: what rules
+	// would match without them.
+	NoExceptions bool
 }
 
 // LoadRules compiles the built-in rules and those of the custom directory, with
@@ -73,6 +76,12 @@ func LoadRules(cfg *config.Config, o Options) (*Rules, error) {
 	if o.Trust != nil {
 		for _, r := range all {
 			r.Confidence *= o.Trust(r.ID)
+		}
+	}
+	if o.NoExceptions {
+		dirs.ExceptionsDir = ""
+		for _, r := range all {
+			r.Exceptions = nil
 		}
 	}
 	exceptions, problems := readDir(dirs.ExceptionsDir, rule.ParseExceptions)

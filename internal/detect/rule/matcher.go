@@ -2,6 +2,7 @@ package rule
 
 import (
 	"net/netip"
+	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule/norm"
@@ -43,6 +44,21 @@ type Matcher struct {
 	sure    []uint64
 	judged  []judged
 	dfas    dfas
+	// silenced are the last matches that exceptions silenced, as a ring.
+	silenced   [maxSilenced]Silenced
+	silencedAt int
+}
+
+// maxSilenced is how many silenced matches a matcher remembers.
+const maxSilenced = 128
+
+// Silenced says that an exception kept a rule from matching.
+type Silenced struct {
+	Rule int32
+	Addr netip.Addr
+	// Time is when the line arrived; Count how many lines in a row it is about.
+	Time  time.Time
+	Count int
 }
 
 // NewMatcher returns a matcher for one goroutine.
@@ -268,10 +284,38 @@ func (m *Matcher) excepted(target Match) bool {
 		ok := m.eval(e.root)
 		m.captured = netip.Addr{}
 		if ok {
+			m.silence(target)
 			return true
 		}
 	}
 	return false
+}
+
+// silence remembers a match that an exception silenced.
+func (m *Matcher) silence(target Match) {
+	addr := target.Addr
+	if !addr.IsValid() {
+		addr = m.ev.SrcIP
+	}
+	last := &m.silenced[(m.silencedAt+maxSilenced-1)%maxSilenced]
+	if last.Count > 0 && last.Rule == target.Rule && last.Addr == addr {
+		last.Count++
+		last.Time = m.ev.Received
+		return
+	}
+	m.silenced[m.silencedAt] = Silenced{target.Rule, addr, m.ev.Received, 1}
+	m.silencedAt = (m.silencedAt + 1) % maxSilenced
+}
+
+// Silenced returns which rules exceptions silenced for an address, among the
+// latest silenced matches of all addresses.
+func (m *Matcher) Silenced(addr netip.Addr) (out []Silenced) {
+	for i := range m.silenced {
+		if s := &m.silenced[i]; s.Count > 0 && s.Addr == addr {
+			out = append(out, *s)
+		}
+	}
+	return out
 }
 
 // sort orders the matches by rule and step. They are few and nearly in order.
