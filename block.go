@@ -38,6 +38,10 @@ type BlockRecord struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Simulated: mode observe or a dry run; the kernel never hears of it.
 	Simulated bool `json:"simulated,omitempty"`
+	// Trial: the block ends at Expires unless a person confirms it, as they can
+	// who have not cut themselves off. Until is its end then, zero for none.
+	Trial bool      `json:"trial,omitempty"`
+	Until time.Time `json:"until,omitzero"`
 	// Forced: a person blocked it although the allowlist holds some of it by
 	// configuration, or allowed a part of it later. The allowed part still
 	// passes, since allowed networks are matched first.
@@ -100,6 +104,8 @@ const (
 	OrderDisallow
 	// OrderStatus sets the status of a threat.
 	OrderStatus
+	// OrderConfirm keeps a block that is on trial.
+	OrderConfirm
 )
 
 // String returns the order's verb.
@@ -115,6 +121,8 @@ func (k OrderKind) String() string {
 		return "disallow"
 	case OrderStatus:
 		return "status"
+	case OrderConfirm:
+		return "confirm"
 	}
 	return fmt.Sprintf("OrderKind(%d)", uint8(k))
 }
@@ -128,6 +136,9 @@ type Order struct {
 	// zero: the policy's default.
 	Duration  time.Duration
 	Permanent bool
+	// Confirm makes it a trial: the block is lifted after so long unless an
+	// OrderConfirm comes. 0: it needs none.
+	Confirm time.Duration
 	// Force lets a person block a network that the allowlist only holds by
 	// configuration. It never overrides loopback, own addresses or the
 	// addresses of administrators who are logged in.
@@ -145,7 +156,7 @@ type Action struct {
 	ID        string        `json:"id"`
 	ThreatID  string        `json:"threat_id,omitempty"`
 	Created   time.Time     `json:"created_at"`
-	Type      string        `json:"type"` // block, unblock, rate_limit, alert, allow, disallow, status, refused
+	Type      string        `json:"type"` // block, unblock, confirm, rate_limit, alert, allow, disallow, status, refused
 	Target    netip.Prefix  `json:"target,omitzero"`
 	Rate      Rate          `json:"rate,omitzero"`      // of type rate_limit only
 	Duration  time.Duration `json:"duration,omitempty"` // 0: permanent, or not a block
@@ -158,7 +169,9 @@ type Action struct {
 	Actor     string        `json:"actor,omitempty"`
 	Backend   string        `json:"backend,omitempty"`
 	Simulated bool          `json:"simulated,omitempty"`
-	// Forced is that of the block, see BlockRecord.
-	Forced bool    `json:"forced,omitempty"`
-	Score  float64 `json:"score"`
+	// Forced, Trial and Until are those of the block, see BlockRecord.
+	Forced bool      `json:"forced,omitempty"`
+	Trial  bool      `json:"trial,omitempty"`
+	Until  time.Time `json:"until,omitzero"`
+	Score  float64   `json:"score"`
 }

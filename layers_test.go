@@ -46,6 +46,8 @@ var layers = map[string][]string{
 	"internal/uplink":  {"", "api"},
 
 	"internal/config":    {""},
+	"internal/logging":   {},
+	"internal/sandbox":   {},
 	"internal/netnstest": {},
 
 	// What a configuration means to the rules; both programs on the host share it.
@@ -54,15 +56,16 @@ var layers = map[string][]string{
 	// Programs join things.
 	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
-		"internal/geo", "internal/control", "internal/host", "internal/uplink", "internal/config", "internal/setup"},
+		"internal/geo", "internal/control", "internal/host", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/enforce"}, // to open the firewall when the agent is dead
 	"internal/cloud": {"", "api"},
 
-	"docs": {}, // its tests hold the manual to the code
+	"packaging": {},
+	"docs":      {}, // its tests hold the manual to the code
 
-	"cmd/sentinel-agent": {"", "internal/agent", "internal/config"},
+	"cmd/sentinel-agent": {"", "internal/agent", "internal/config", "internal/logging"},
 	"cmd/sentinelctl":    {"", "internal/ctl"},
 	"cmd/sentinel-cloud": {"", "internal/cloud"},
 }
@@ -75,8 +78,9 @@ var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "conte
 // clocks are the functions of package time that read the clock or wait.
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
-// runners may start other programs; ctl the user's editor.
-var runners = []string{"internal/ctl", "internal/enforce", "internal/collect", "internal/netnstest"}
+// runners may start other programs; ctl the user's editor, and sandbox looks for
+// those that may be started.
+var runners = []string{"internal/ctl", "internal/enforce", "internal/collect", "internal/netnstest", "internal/sandbox"}
 
 // lineOf returns the line of the table that a package belongs to.
 func lineOf(pkg string) (string, bool) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/agent"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/logging"
 )
 
 // version is set by the linker.
@@ -73,7 +74,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	level := new(slog.LevelVar)
 	level.Set(cfg.Agent.Level())
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	log := logging.New(stderr, logging.Format(cfg.Agent.LogFormat), level)
 	if *check {
 		if err := agent.Check(cfg, log); err != nil {
 			fmt.Fprintln(stderr, err)
@@ -100,7 +101,7 @@ func serve(path string, cfg *config.Config, log *slog.Logger, level *slog.LevelV
 	signal.Notify(hup, syscall.SIGHUP) // before it could end us
 	defer signal.Stop(hup)
 	a, err := agent.New(ctx, agent.Options{
-		Config: cfg, Version: version, Logger: log, Level: level,
+		Config: cfg, Version: version, Logger: log, Level: level, Confine: true,
 		Reload: func() (*config.Config, error) { return config.Load(path) },
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,10 +24,12 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
 	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
@@ -48,6 +51,9 @@ type Options struct {
 	Version string
 	// Logger hears of everything; nil discards.
 	Logger *slog.Logger
+	// Confine lets Run lock the process in as agent.sandbox says: it is the
+	// agent's alone.
+	Confine bool
 	// Level, if not nil, is Logger's; it follows agent.log_level.
 	Level *slog.LevelVar
 	// Utmp is the file of login sessions, /var/run/utmp if empty.
@@ -99,10 +105,13 @@ type Agent struct {
 	cfgErr    string
 	dbErr     string
 	usage     usage
+	pulse     pulse
 	tails     tails
 	lines     sync.Map // source id to *lineCounts
 	sight     sight
 	snapshot  atomic.Pointer[snapshot]
+	sandbox   atomic.Pointer[sandbox.Report] // nil: none
+	beyond    []string                       // what it keeps from being read
 }
 
 // New makes an agent: it opens the store, reads the rules and decides which
@@ -170,6 +179,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	read, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	rules := a.set.set.Len()
+	a.confine()
 
 	var readers, loop, others errgroup.Group
 	fail := make(chan error, 4)
@@ -190,6 +200,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	others.Go(func() error { a.watchSources(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })
+	others.Go(func() error { a.watchdog(rest); return nil })
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
 		"rules", rules, "pid", os.Getpid())
@@ -338,6 +349,9 @@ func (a *Agent) earlierBlocks(ctx context.Context, now time.Time) ([]sentinel.Bl
 			return nil, fmt.Errorf("reading earlier blocks: %w", err)
 		}
 		for _, act := range ended {
+			if takenBack(act) {
+				continue
+			}
 			rec := sentinel.BlockRecord{
 				ID: act.ID, Prefix: act.Target, Reason: act.Reason, Origin: act.Origin, Actor: act.Actor,
 				ThreatID: act.ThreatID, Score: act.Score, Created: act.Created, Expires: act.Expires, Simulated: act.Simulated,
@@ -349,6 +363,19 @@ func (a *Agent) earlierBlocks(ctx context.Context, now time.Time) ([]sentinel.Bl
 		}
 	}
 	return append(out, inForce...), nil
+}
+
+// takenBack reports whether a block that ended does not count: it was never
+// confirmed, or a person lifted what a rule had blocked.
+func takenBack(act sentinel.Action) bool {
+	if act.Trial {
+		return true
+	}
+	if act.Origin != sentinel.OriginRule || act.Status != store.StatusRevoked {
+		return false
+	}
+	byUs := act.RevokedBy == decide.ByLimit || act.RevokedBy == decide.ByAllowlist || strings.HasPrefix(act.RevokedBy, "block ")
+	return !byUs
 }
 
 // chooseFirewall picks the backend and remembers why.

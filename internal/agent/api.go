@@ -217,7 +217,8 @@ func (p *api) Block(ctx context.Context, peer control.Peer, q control.BlockParam
 	_, was := p.blocked(ctx, q.IP)
 	fx, err := p.order(ctx, sentinel.Order{
 		Kind: sentinel.OrderBlock, Prefix: q.IP.Prefix, Duration: q.Duration.Duration(), Permanent: q.Permanent,
-		Force: q.Force, Reason: q.Reason, Origin: sentinel.OriginCLI, Actor: peer.String(),
+		Confirm: q.Confirm.Duration(),
+		Force:   q.Force, Reason: q.Reason, Origin: sentinel.OriginCLI, Actor: peer.String(),
 	})
 	if err != nil {
 		return nil, err
@@ -228,6 +229,12 @@ func (p *api) Block(ctx context.Context, peer control.Peer, q control.BlockParam
 	} else if now, ok := p.blocked(ctx, q.IP); ok {
 		out.Block, out.Note = now, "it was blocked for at least as long already"
 	}
+	p.applied(ctx, out)
+	return out, nil
+}
+
+// applied fills in whether the firewall has a block.
+func (p *api) applied(ctx context.Context, out *control.BlockResult) {
 	switch {
 	case out.Block.Simulated:
 		out.Note = "mode is observe: nothing is dropped"
@@ -237,6 +244,18 @@ func (p *api) Block(ctx context.Context, peer control.Peer, q control.BlockParam
 		st := p.enforcer.Status()
 		out.Note = "stored, but the firewall does not take it yet: " + st.LastError
 	}
+}
+
+// Confirm implements control.Agent.
+func (p *api) Confirm(ctx context.Context, peer control.Peer, q control.ConfirmParams) (*control.BlockResult, error) {
+	fx, err := p.order(ctx, sentinel.Order{
+		Kind: sentinel.OrderConfirm, Prefix: q.IP.Prefix, Reason: q.Reason, Origin: sentinel.OriginCLI, Actor: peer.String(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &control.BlockResult{Block: fx.Blocks[0].Record()}
+	p.applied(ctx, out)
 	return out, nil
 }
 

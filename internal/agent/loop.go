@@ -59,6 +59,7 @@ func (a *Agent) loop(in <-chan sentinel.Batch) error {
 	defer a.pace.timer.Stop()
 	a.takeSnapshot()
 	for {
+		a.beat()
 		select {
 		case <-a.pace.timer.C:
 			a.pace.waiting = false
@@ -247,7 +248,7 @@ func (a *Agent) flush() error {
 	if p.results.Empty() && !p.effects() {
 		return nil
 	}
-	err := a.store.Commit(context.Background(), p.results)
+	err := a.whileStoring(func() error { return a.store.Commit(context.Background(), p.results) })
 	switch {
 	case err == nil:
 		p.results, p.shapes = store.Results{}, 0

@@ -46,6 +46,7 @@ func (a *Agent) adopt(ctx context.Context, file, cfg *config.Config, set *ruleSe
 		a.loadedAt = time.Now()
 		restart := a.restart
 		a.mu.Unlock()
+		a.checkSandbox(cfg)
 		if a.opt.Level != nil {
 			a.opt.Level.Set(cfg.Agent.Level())
 		}

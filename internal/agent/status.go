@@ -97,7 +97,9 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	s.Rules = a.set.status()
 	s.Database = control.Database{Path: a.store.Path(), Error: a.dbErr}
 	s.Alarms = append(s.Alarms, a.alarms...)
+	s.Reasons = append(s.Reasons, a.sandboxReasons()...)
 	a.mu.Unlock()
+	s.Sandbox = a.sandboxStatus()
 	slices.Reverse(s.Alarms)
 	s.Database.Size = size(a.store.Path()) + size(a.store.Path()+"-wal")
 	if snap := a.snapshot.Load(); snap != nil {
@@ -175,6 +177,9 @@ func (a *Agent) sources() []control.SourceStatus {
 		row := control.SourceStatus{
 			ID: st.Source, Path: st.Path, Type: st.Type, State: string(st.State), Reason: st.Error,
 			LastEvent: st.LastRead, Lag: st.Lag, Cut: uint64(st.Cut), Rotations: uint64(st.Rotations), Losses: uint64(st.Losses),
+		}
+		if a.stuck(&st, time.Since(a.started), maxReaderPause) {
+			row.State, row.Reason = string(collect.StateFailing), "its reader hangs since "+st.Looked.Format(time.TimeOnly)
 		}
 		if v, ok := a.lines.Load(st.Source); ok {
 			n := v.(*lineCounts)

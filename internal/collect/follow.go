@@ -388,7 +388,7 @@ func (f *follower) send(ctx context.Context, g *generation, lines []sentinel.Lin
 	size := end - g.off
 	g.off = end
 	f.update(func(st *Status) {
-		st.LastRead = now
+		st.LastRead, st.Looked = now, now
 		st.Lines += int64(len(lines))
 		st.Bytes += size
 		st.NULs += int64(nuls)

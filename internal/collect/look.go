@@ -277,7 +277,7 @@ func (f *follower) report(err error) {
 		s, why = StateFailing, err
 	}
 	f.update(func(st *Status) {
-		st.State, st.Error, st.Hinted = s, "", f.hinted
+		st.State, st.Error, st.Hinted, st.Looked = s, "", f.hinted, time.Now()
 		if why != nil {
 			st.Error = why.Error()
 		}

@@ -44,6 +44,8 @@ type Status struct {
 	Error string
 	// LastRead is when the last batch was handed over, zero before.
 	LastRead time.Time
+	// Looked is when its reader last looked for something to read.
+	Looked time.Time
 	// Offset is the byte after the last line handed over, in File.
 	Offset int64
 	// Lag is the number of bytes written and not yet handed over, including

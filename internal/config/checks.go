@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path"
 	"path/filepath"
 	"strings"
@@ -115,4 +116,20 @@ func editDistance(a, b string, limit int) int {
 		before, last, row = last, row, before
 	}
 	return last[len(b)]
+}
+
+// loopback is Off or an address of this host that no other host can reach. A
+// name is none: what it stands for may change.
+func loopback(v string) error {
+	if v == Off {
+		return nil
+	}
+	a, err := netip.ParseAddrPort(v)
+	switch {
+	case err != nil || a.Port() == 0:
+		return fmt.Errorf("%s is not off or a loopback address with a port, like 127.0.0.1:9464", quote(v))
+	case !a.Addr().Unmap().IsLoopback():
+		return fmt.Errorf("%s can be reached from other hosts: only loopback addresses are served, like 127.0.0.1:9464; let a proxy or an agent of your monitoring fetch the figures there", quote(v))
+	}
+	return nil
 }

@@ -34,6 +34,7 @@ type Config struct {
 	Detection   Detection
 	Response    Response
 	Database    Database
+	Metrics     Metrics
 	Performance Performance
 
 	// file is the name the configuration was read from; set has the line of
@@ -55,9 +56,22 @@ type Agent struct {
 	Hostname string
 	// LogLevel is "debug", "info", "warning" or "error".
 	LogLevel string
+	// LogFormat is "auto", "text" or "json".
+	LogFormat string
 	// Socket is the absolute path of the control socket, at most 90 bytes.
 	Socket string
+	// Sandbox says whether the agent locks itself in.
+	Sandbox Sandbox
 }
+
+// Sandbox says whether the agent gives up rights that it does not need.
+type Sandbox string
+
+// With SandboxAuto it gives up what the kernel lets it give up.
+const (
+	SandboxAuto Sandbox = "auto"
+	SandboxOff  Sandbox = "off"
+)
 
 // Level is LogLevel as package slog has it.
 func (a *Agent) Level() slog.Level {
@@ -143,6 +157,7 @@ type Response struct {
 	MinScore float64
 	// BlockDuration is how long the first block lasts.
 	BlockDuration BlockDuration
+	Escalation    Escalation
 	// MaxBlocks is how many blocks are in force at most, 1..1,000,000.
 	MaxBlocks int
 	// MaxNewBlocksPerMinute is where the agent stops blocking by itself and
@@ -150,6 +165,9 @@ type Response struct {
 	MaxNewBlocksPerMinute int
 	// MaxPrefix bounds how wide a block may be.
 	MaxPrefix MaxPrefix
+	// PrefixBlock blocks a network of which many addresses were blocked, instead
+	// of asking people to.
+	PrefixBlock bool
 	// Whitelist is never blocked.
 	Whitelist []netip.Prefix
 	Firewall  Firewall
@@ -159,6 +177,13 @@ type Response struct {
 // each 1 s to 7 days. Lower severities are never blocked.
 type BlockDuration struct {
 	High, Critical time.Duration
+}
+
+// Escalation makes each further block of a network Factor (1..10) times longer,
+// up to Max (1 s to 366 days), or to the first block's length if that is longer.
+type Escalation struct {
+	Factor float64
+	Max    time.Duration
 }
 
 // MaxPrefix has the fewest bits that a blocked network may have: V4 16..32, V6
@@ -180,6 +205,15 @@ type Database struct {
 	RetentionDays int
 }
 
+// Metrics says who may read figures for Prometheus.
+type Metrics struct {
+	// Listen is a loopback address with a port, or Off.
+	Listen string
+}
+
+// Off is the value of what can be switched off by its address.
+const Off = "off"
+
 // Performance bounds how much is done at once.
 type Performance struct {
 	// BatchSize is how many lines are read, judged and stored together,
@@ -191,10 +225,12 @@ type Performance struct {
 func Default() *Config {
 	return &Config{
 		Agent: Agent{
-			ID:       Auto,
-			Hostname: Auto,
-			LogLevel: "info",
-			Socket:   "/run/sentinel/sentinel.sock",
+			ID:        Auto,
+			Hostname:  Auto,
+			LogLevel:  "info",
+			LogFormat: "auto",
+			Socket:    "/run/sentinel/sentinel.sock",
+			Sandbox:   SandboxAuto,
 		},
 		Logs: Logs{Discovery: true},
 		Detection: Detection{Rules: Rules{
@@ -208,6 +244,7 @@ func Default() *Config {
 			AutoBlock:             true,
 			MinScore:              0.6,
 			BlockDuration:         BlockDuration{High: time.Hour, Critical: 24 * time.Hour},
+			Escalation:            Escalation{Factor: 2, Max: 7 * 24 * time.Hour},
 			MaxBlocks:             50_000,
 			MaxNewBlocksPerMinute: 6000,
 			MaxPrefix:             MaxPrefix{V4: 24, V6: 56},
@@ -219,6 +256,7 @@ func Default() *Config {
 			Firewall: Firewall{Backend: BackendAuto},
 		},
 		Database:    Database{Path: "/var/lib/sentinel/sentinel.db", RetentionDays: 90},
+		Metrics:     Metrics{Listen: Off},
 		Performance: Performance{BatchSize: 512},
 	}
 }

@@ -73,7 +73,7 @@ func TestPackagedFileIsTheDefault(t *testing.T) {
 
 func TestEveryKey(t *testing.T) {
 	c := mustParse(t, `
-agent: {id: web-1, hostname: web-1.example.org, log_level: warning, socket: /tmp/s.sock}
+agent: {id: web-1, hostname: web-1.example.org, log_level: warning, log_format: json, socket: /tmp/s.sock, sandbox: off}
 logs:
   discovery: false
   sources:
@@ -92,12 +92,15 @@ response:
   auto_block: false
   min_score: 1
   block_duration: {HIGH: 90, CRITICAL: 1h30m}
+  escalation: {factor: 1.5, max: 36h}
   max_blocks: 7
   max_new_blocks_per_minute: 8
   max_prefix: {v4: 16, v6: 64}
+  prefix_block: true
   whitelist: [203.0.113.9, 2001:db8::/48]
   firewall: {backend: dryrun}
 database: {path: /srv/s.db, retention_days: 1}
+metrics: {listen: "[::1]:9464"}
 performance: {batch_size: 1}
 `)
 	berlin, err := time.LoadLocation("Europe/Berlin")
@@ -107,22 +110,26 @@ performance: {batch_size: 1}
 	loopback := DefaultSource().TrustedProxies
 	p := netip.MustParsePrefix
 	want := &Config{
-		Agent: Agent{"web-1", "web-1.example.org", "warning", "/tmp/s.sock"},
+		Agent: Agent{"web-1", "web-1.example.org", "warning", "json", "/tmp/s.sock", SandboxOff},
 		Logs: Logs{false, []Source{
 			{"/var/log/auth.log", sentinel.TypeSSH, loopback, false, "local", time.Local},
 			{"/srv/*/access.log", sentinel.TypeNginx, []netip.Prefix{p("192.0.2.1/32"), p("2001:db8::/32"), p("198.51.100.0/24")}, true, "Europe/Berlin", berlin},
 			{"/var/log/syslog", sentinel.TypeSyslog, nil, false, "UTC", time.UTC},
 		}},
 		Detection: Detection{Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}}},
-		Response: Response{ModeObserve, false, 1, BlockDuration{90 * time.Second, 90 * time.Minute}, 7, 8, MaxPrefix{16, 64},
-			[]netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, Firewall{BackendDryRun}},
+		Response: Response{
+			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
+			Escalation: Escalation{1.5, 36 * time.Hour}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
+			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, Firewall: Firewall{BackendDryRun},
+		},
 		Database:    Database{"/srv/s.db", 1},
+		Metrics:     Metrics{"[::1]:9464"},
 		Performance: Performance{1},
 	}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 21 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 22 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }

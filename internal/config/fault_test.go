@@ -27,7 +27,7 @@ func faults() []struct {
 			}},
 		{"unknown key far from all", "agent:\n  colour: red\n",
 			[]string{
-				`2:3+6 agent.colour: there is no key "colour" in agent | known here: id, hostname, log_level, socket`,
+				`2:3+6 agent.colour: there is no key "colour" in agent | known here: id, hostname, log_level, log_format, socket, sandbox`,
 			}},
 		{"key in the wrong section", "max_blocks: 5\n",
 			[]string{
@@ -73,7 +73,7 @@ func faults() []struct {
 			}},
 		{"section is a list", "agent:\n  - id: a\n",
 			[]string{
-				`2:3+1 agent: expected the keys id, hostname, log_level, socket, found a list`,
+				`2:3+1 agent: expected the keys id, hostname, log_level, log_format, socket, sandbox, found a list`,
 			}},
 		{"section is a text", "logs: true\n",
 			[]string{
@@ -81,11 +81,11 @@ func faults() []struct {
 			}},
 		{"the file is a list", "- agent\n- logs\n",
 			[]string{
-				`1:1+1 expected the keys agent, logs, detection, response, database, performance, found a list`,
+				`1:1+1 expected the keys agent, logs, detection, response, database, metrics, performance, found a list`,
 			}},
 		{"the file is a text", "agent\n",
 			[]string{
-				`1:1+5 expected the keys agent, logs, detection, response, database, performance, found the text "agent"`,
+				`1:1+5 expected the keys agent, logs, detection, response, database, metrics, performance, found the text "agent"`,
 			}},
 		{"text is missing", "agent:\n  id:\n",
 			[]string{
@@ -110,6 +110,14 @@ func faults() []struct {
 		{"log level unknown", "agent:\n  log_level: chatty\n",
 			[]string{
 				`2:14+6 agent.log_level: "chatty" is not one of debug, info, warning, error`,
+			}},
+		{"metrics for other hosts", "metrics:\n  listen: 0.0.0.0:9464\n",
+			[]string{
+				`2:11+12 metrics.listen: "0.0.0.0:9464" can be reached from other hosts: only loopback addresses are served, like 127.0.0.1:9464; let a proxy or an agent of your monitoring fetch the figures there`,
+			}},
+		{"metrics by name", "metrics:\n  listen: localhost:9464\n",
+			[]string{
+				`2:11+14 metrics.listen: "localhost:9464" is not off or a loopback address with a port, like 127.0.0.1:9464`,
 			}},
 		{"socket relative", "agent:\n  socket: sentinel.sock\n",
 			[]string{

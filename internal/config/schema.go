@@ -16,7 +16,9 @@ func schema(c *Config) section {
 			{"id", &text{p: &c.Agent.ID, check: agentID}},
 			{"hostname", &text{p: &c.Agent.Hostname, check: hostname}},
 			{"log_level", newEnum(&c.Agent.LogLevel, "debug", "info", "warning", "error")},
+			{"log_format", newEnum(&c.Agent.LogFormat, "auto", "text", "json")},
 			{"socket", &text{p: &c.Agent.Socket, check: socketPath}},
+			{"sandbox", newEnum(&c.Agent.Sandbox, SandboxAuto, SandboxOff)},
 		}},
 		{"logs", section{
 			{"discovery", &boolean{&c.Logs.Discovery}},
@@ -39,12 +41,17 @@ func schema(c *Config) section {
 				{"HIGH", &duration{&c.Response.BlockDuration.High, time.Second, 7 * 24 * time.Hour}},
 				{"CRITICAL", &duration{&c.Response.BlockDuration.Critical, time.Second, 7 * 24 * time.Hour}},
 			}},
+			{"escalation", section{
+				{"factor", &number{&c.Response.Escalation.Factor, 1, 10}},
+				{"max", &duration{&c.Response.Escalation.Max, time.Second, 366 * 24 * time.Hour}},
+			}},
 			{"max_blocks", &integer{&c.Response.MaxBlocks, 1, 1_000_000}},
 			{"max_new_blocks_per_minute", &integer{&c.Response.MaxNewBlocksPerMinute, 1, 1_000_000}},
 			{"max_prefix", section{
 				{"v4", &integer{&c.Response.MaxPrefix.V4, 16, 32}},
 				{"v6", &integer{&c.Response.MaxPrefix.V6, 32, 64}},
 			}},
+			{"prefix_block", &boolean{&c.Response.PrefixBlock}},
 			{"whitelist", &networks{&c.Response.Whitelist}},
 			{"firewall", section{
 				{"backend", newEnum(&c.Response.Firewall.Backend, BackendAuto, BackendNFTables, BackendDryRun).
@@ -54,6 +61,9 @@ func schema(c *Config) section {
 		{"database", section{
 			{"path", &text{p: &c.Database.Path, check: absolutePath}},
 			{"retention_days", &integer{&c.Database.RetentionDays, 1, 3650}},
+		}},
+		{"metrics", section{
+			{"listen", &text{p: &c.Metrics.Listen, check: loopback}},
 		}},
 		{"performance", section{
 			{"batch_size", &integer{&c.Performance.BatchSize, 1, 65536}},
@@ -88,13 +98,11 @@ func unsupported(key string) (message, hint string, ok bool) {
 	known := map[string][2]string{
 		"notifications":                     {later, remove + "; threats are shown by 'sentinelctl threats'"},
 		"cloud":                             {later, remove + "; this agent works by itself"},
-		"metrics":                           {later, remove + "; figures are shown by 'sentinelctl status'"},
 		"reports":                           {later, remove},
 		"scan":                              {later, remove},
 		"geo":                               {later, remove},
 		"detection.anomaly":                 {later, remove + "; only rules detect"},
 		"detection.llm":                     {later, remove + "; only rules detect"},
-		"response.prefix_block":             {later, remove},
 		"performance.max_events_per_second": {later + ": no line is dropped, the log files are the buffer", remove},
 		"performance.worker_threads":        {later + ": one engine judges all lines", remove + "; GOMAXPROCS in the environment bounds the cores used"},
 	}

@@ -30,6 +30,8 @@ type Agent interface {
 	// told, or say in Note that it was not.
 	Block(ctx context.Context, peer Peer, p BlockParams) (*BlockResult, error)
 	Unblock(ctx context.Context, peer Peer, p UnblockParams) (*UnblockResult, error)
+	// Confirm keeps a block that was made with BlockParams.Confirm.
+	Confirm(ctx context.Context, peer Peer, p ConfirmParams) (*BlockResult, error)
 	Blocks(ctx context.Context, peer Peer, p BlocksParams) (*BlocksResult, error)
 
 	// Config returns the configuration in use, with secrets hidden.

@@ -61,6 +61,11 @@ func (c *Client) Unblock(ctx context.Context, p UnblockParams) (*UnblockResult, 
 	return ask[UnblockResult](ctx, c, MethodUnblock, p)
 }
 
+// Confirm calls firewall.confirm.
+func (c *Client) Confirm(ctx context.Context, p ConfirmParams) (*BlockResult, error) {
+	return ask[BlockResult](ctx, c, MethodConfirm, p)
+}
+
 // Blocks calls firewall.list for one page.
 func (c *Client) Blocks(ctx context.Context, p BlocksParams) (*BlocksResult, error) {
 	return ask[BlocksResult](ctx, c, MethodBlocks, p)

@@ -38,9 +38,10 @@ func TestEveryCall(t *testing.T) {
 		}},
 		{"sources <nil>", func() (any, error) { return c.Sources(ctx) }},
 		{"unparsed {Source:/a Limit:3}", func() (any, error) { return c.Unparsed(ctx, UnparsedParams{"/a", 3}) }},
-		{"block {IP:2001:db8::7 Duration:3600000000000 Permanent:false Force:true Reason:x}", func() (any, error) {
+		{"block {IP:2001:db8::7 Duration:3600000000000 Permanent:false Confirm:0 Force:true Reason:x}", func() (any, error) {
 			return c.Block(ctx, BlockParams{IP: ip, Duration: Seconds(time.Hour), Force: true, Reason: "x"})
 		}},
+		{"confirm {IP:2001:db8::7 Reason:x}", func() (any, error) { return c.Confirm(ctx, ConfirmParams{ip, "x"}) }},
 		{"blocks {IP: Origin:cli Limit:7 Cursor:}", func() (any, error) {
 			return c.Blocks(ctx, BlocksParams{Origin: sentinel.OriginCLI, Limit: 7})
 		}},

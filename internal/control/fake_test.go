@@ -115,6 +115,11 @@ func (f *fake) Unblock(_ context.Context, peer Peer, p UnblockParams) (*UnblockR
 	return nil, Errorf(CodeNotFound, "%s is not blocked", p.IP)
 }
 
+func (f *fake) Confirm(_ context.Context, peer Peer, p ConfirmParams) (*BlockResult, error) {
+	f.note("confirm", peer, p)
+	return &BlockResult{Block: sentinel.BlockRecord{Prefix: p.IP.Entity(), Origin: sentinel.OriginCLI}, Applied: true}, nil
+}
+
 // Blocks serves pages of at most 1000 of f.big blocks.
 func (f *fake) Blocks(_ context.Context, peer Peer, p BlocksParams) (*BlocksResult, error) {
 	f.note("blocks", peer, p)

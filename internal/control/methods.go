@@ -38,6 +38,7 @@ func methods() []method {
 		full(MethodUnparsed, RoleMember, Agent.Unparsed),
 		full(MethodBlock, RoleMember, Agent.Block),
 		full(MethodUnblock, RoleMember, Agent.Unblock),
+		full(MethodConfirm, RoleMember, Agent.Confirm),
 		full(MethodBlocks, RoleMember, Agent.Blocks),
 		full(MethodConfig, RoleMember, Agent.Config),
 		full(MethodConfigSet, RoleAdmin, Agent.SetConfig),
@@ -243,6 +244,8 @@ func (p *BlockParams) check(peer Peer) *Error {
 		return invalid("duration", "shorter than a second")
 	case d > 0 && p.Permanent:
 		return invalid("duration", "a permanent block has none").WithHint("give duration or permanent, not both")
+	case p.Confirm < 0 || p.Confirm.Duration() > MaxConfirm:
+		return invalid("confirm", "not between 0 and %d seconds", int64(MaxConfirm/time.Second))
 	case p.Force && peer.Role < RoleAdmin:
 		return Errorf(CodeDenied, "only root and members of %s may block what the whitelist holds", DefaultAdminGroup)
 	}
@@ -250,6 +253,10 @@ func (p *BlockParams) check(peer Peer) *Error {
 }
 
 func (p *UnblockParams) check(Peer) *Error {
+	return first(checkNetwork(p.IP), checkText("reason", p.Reason, MaxReason))
+}
+
+func (p *ConfirmParams) check(Peer) *Error {
 	return first(checkNetwork(p.IP), checkText("reason", p.Reason, MaxReason))
 }
 

@@ -14,7 +14,7 @@ func requests() map[string]string {
 	return map[string]string{
 		MethodStatus: `{}`, MethodReload: `{}`, MethodThreats: `{"limit":1}`, MethodThreat: `{"id":"X1"}`,
 		MethodExplain: `{"id":"X1"}`, MethodThreatStatus: `{"id":"X1","status":"resolved"}`, MethodTail: `{}`,
-		MethodWhyNot: `{"ip":"203.0.113.7"}`, MethodSources: `{}`, MethodUnparsed: `{}`, MethodBlock: `{"ip":"203.0.113.7"}`, MethodUnblock: `{"ip":"203.0.113.7"}`,
+		MethodWhyNot: `{"ip":"203.0.113.7"}`, MethodSources: `{}`, MethodUnparsed: `{}`, MethodBlock: `{"ip":"203.0.113.7"}`, MethodUnblock: `{"ip":"203.0.113.7"}`, MethodConfirm: `{"ip":"203.0.113.7"}`,
 		MethodBlocks: `{}`, MethodConfig: `{"key":"agent"}`, MethodConfigSet: `{"key":"response.mode","value":"observe"}`, MethodConfigUnset: `{}`, MethodAllow: `{"ip":"203.0.113.7"}`, MethodDisallow: `{"ip":"203.0.113.7"}`,
 		MethodAllowed: `{}`, MethodRules: `{}`, MethodRule: `{"id":"a"}`,
 	}
@@ -23,7 +23,7 @@ func requests() map[string]string {
 // members may call these; all others are for administrators.
 var forMembers = []string{
 	MethodStatus, MethodThreats, MethodThreat, MethodExplain, MethodWhyNot, MethodThreatStatus, MethodTail, MethodSources, MethodUnparsed,
-	MethodBlock, MethodUnblock, MethodBlocks, MethodConfig, MethodAllowed, MethodRules, MethodRule,
+	MethodBlock, MethodUnblock, MethodConfirm, MethodBlocks, MethodConfig, MethodAllowed, MethodRules, MethodRule,
 }
 
 // accounts are the users of the matrix; who is not root tests itself.

@@ -19,6 +19,7 @@ const (
 	MethodUnparsed     = "logs.unparsed"
 	MethodBlock        = "firewall.block"
 	MethodUnblock      = "firewall.unblock"
+	MethodConfirm      = "firewall.confirm"
 	MethodBlocks       = "firewall.list"
 	MethodConfig       = "config.get"
 	MethodConfigSet    = "config.set"
@@ -76,6 +77,23 @@ type Status struct {
 	ConfigTime  time.Time `json:"config_loaded"`
 	ConfigError string    `json:"config_error,omitempty"`
 	Database    Database  `json:"database"`
+	// Sandbox is what the agent has given up; nil from older agents.
+	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
+}
+
+// SandboxStatus says what keeps the agent from doing more than it should.
+type SandboxStatus struct {
+	// Off: the sandbox is switched off.
+	Off bool `json:"off,omitempty"`
+	// Landlock is the version of the kernel's interface in use, 0 for none.
+	Landlock int `json:"landlock"`
+	// Seccomp: dangerous system calls fail. Exec: the agent may run programs.
+	Seccomp bool `json:"seccomp"`
+	Exec    bool `json:"may_run_programs"`
+	// Capabilities are those in effect; only CAP_NET_ADMIN is needed.
+	Capabilities []string `json:"capabilities"`
+	// Problems say what could not be had.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // Database is the state of the agent's store.
@@ -331,6 +349,9 @@ type BlockParams struct {
 	// Duration 0 is the policy's, unless Permanent.
 	Duration  Seconds `json:"duration,omitzero"`
 	Permanent bool    `json:"permanent,omitempty"`
+	// Confirm lifts the block after so long unless firewall.confirm comes; 0
+	// makes it last without.
+	Confirm Seconds `json:"confirm,omitzero"`
 	// Force overrides the configured whitelist; only an administrator may.
 	Force  bool   `json:"force,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -344,6 +365,12 @@ type BlockResult struct {
 	// Applied says that the firewall has it; Note says why not, or more.
 	Applied bool   `json:"applied"`
 	Note    string `json:"note,omitempty"`
+}
+
+// ConfirmParams names a block that waits for its confirmation.
+type ConfirmParams struct {
+	IP     Network `json:"ip"`
+	Reason string  `json:"reason,omitempty"`
 }
 
 // UnblockParams asks to lift all blocks within a network.

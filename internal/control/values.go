@@ -26,6 +26,8 @@ const (
 	MaxRaw = 4096
 	// MaxDuration is the longest block that has an end.
 	MaxDuration = 10 * 365 * 24 * time.Hour
+	// MaxConfirm is the longest that a block waits for its confirmation.
+	MaxConfirm = 24 * time.Hour
 )
 
 // Network is an address or a network in a request. An address alone is the

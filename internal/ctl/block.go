@@ -27,13 +27,18 @@ func newBlock(a *app) *cobra.Command {
 	var (
 		p        control.BlockParams
 		duration string
+		confirm  string
 	)
 	c := &cobra.Command{
 		Use: "block IP|NETWORK", Short: "Block an address or network now", Args: someArgs(1, 1, "one address or network"),
 		Long: `Block an address or network now. Without --duration or --permanent the block
-lasts as long as the configuration says. Of an IPv6 address its /64 is blocked.`,
+lasts as long as the configuration says. Of an IPv6 address its /64 is blocked.
+
+With --confirm the block takes effect at once and is lifted again after that time
+unless "sentinelctl confirm" comes: if it cuts yourself off, you only have to wait.`,
 		Example: `  sentinelctl block 203.0.113.7
-  sentinelctl block 198.51.100.0/24 --duration 7d --reason "scans us every night"`,
+  sentinelctl block 198.51.100.0/24 --duration 7d --reason "scans us every night"
+  sentinelctl block 198.51.100.0/22 --confirm 60s`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if p.IP, err = networkArg(args[0]); err != nil {
 				return err
@@ -53,6 +58,16 @@ lasts as long as the configuration says. Of an IPv6 address its /64 is blocked.`
 				}
 				p.Duration = control.Seconds(d)
 			}
+			if confirm != "" {
+				d, err := control.ParseDuration(confirm)
+				switch {
+				case err != nil:
+					return usagef("--confirm: %v", err)
+				case d < time.Second || d > control.MaxConfirm:
+					return usagef("--confirm: %s is not between 1s and 24h", quote(confirm)).hint("60s leaves enough time to try whether you are still in")
+				}
+				p.Confirm = control.Seconds(d)
+			}
 			if err := checkReason(p.Reason); err != nil {
 				return err
 			}
@@ -71,6 +86,7 @@ lasts as long as the configuration says. Of an IPv6 address its /64 is blocked.`
 	}
 	f := c.Flags()
 	f.StringVarP(&duration, "duration", "d", "", "how `long`: 90s, 15m, 24h, 7d")
+	f.StringVar(&confirm, "confirm", "", "lift it after this `long` unless it is confirmed: 60s, 5m")
 	f.BoolVar(&p.Permanent, "permanent", false, "until somebody unblocks it")
 	f.StringVar(&p.Reason, "reason", "", "why, for the records")
 	f.BoolVar(&p.Force, "force", false, "although the whitelist of the configuration has it (root only)")
@@ -103,9 +119,49 @@ func (a *app) blocked(asked control.Network, r *control.BlockResult) {
 	if r.Note != "" {
 		s.lines("  ", r.Note)
 	}
-	if !b.Simulated {
+	switch {
+	case b.Trial:
+		then := "It then lasts until somebody unblocks it."
+		if !b.Until.IsZero() {
+			then = "It then lasts until " + stampSeconds(b.Until) + "."
+		}
+		s.printf("  %s %s\n", s.paint(styleWarn, "To keep it: sentinelctl confirm "+networkText(b)), s.paint(styleDim, then))
+	case !b.Simulated:
 		s.printf("  %s\n", s.paint(styleDim, "Undo: sentinelctl unblock "+networkText(b)))
 	}
+}
+
+func newConfirm(a *app) *cobra.Command {
+	var p control.ConfirmParams
+	c := &cobra.Command{
+		Use: "confirm IP|NETWORK", Short: "Keep a block that was made with --confirm", Args: someArgs(1, 1, "one address or network"),
+		Long: `Keep a block that was made with "sentinelctl block --confirm". Without this it is
+lifted when its time is over, whether or not the agent runs then.`,
+		Example: `  sentinelctl block 198.51.100.0/22 --confirm 60s
+  sentinelctl confirm 198.51.100.0/22`,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if p.IP, err = networkArg(args[0]); err != nil {
+				return err
+			}
+			if err := checkReason(p.Reason); err != nil {
+				return err
+			}
+			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+				r, err := c.Confirm(ctx, p)
+				if err != nil {
+					return err
+				}
+				if a.format != "table" {
+					return a.json(r)
+				}
+				r.New = true // as it stands now
+				a.blocked(p.IP, r)
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&p.Reason, "reason", "", "why, for the records")
+	return c
 }
 
 // networkText is a block's network; a single address stands without length.
@@ -311,6 +367,9 @@ func (a *app) blocks(r *control.BlocksResult) {
 		reason := b.Reason
 		if !b.Rate.IsZero() {
 			reason = "(slowed to " + b.Rate.String() + ") " + reason
+		}
+		if b.Trial {
+			reason = "(unless confirmed) " + reason
 		}
 		if b.Simulated {
 			reason = "(simulated) " + reason

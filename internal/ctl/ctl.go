@@ -104,7 +104,7 @@ the same engine and needs no agent.`,
 		}
 	}
 	add("watch", newStatus(a), newThreats(a), newAI(a))
-	add("act", newBlock(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
+	add("act", newBlock(a), newConfirm(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
 	add("logs", newLogs(a), newRules(a), newExplainLine(a))
 	add("agent", newConfig(a), newReload(a), newVersion(a))
 	root.AddCommand(newExitCodes())

@@ -262,7 +262,15 @@ func (f *fake) Block(_ context.Context, _ control.Peer, p control.BlockParams) (
 	if p.Permanent {
 		b.Expires = time.Time{}
 	}
+	if p.Confirm > 0 {
+		b.Trial, b.Until, b.Expires = true, b.Expires, clock.Add(p.Confirm.Duration())
+	}
 	f.tell("block " + p.IP.String() + " " + p.Reason)
+	if b.Trial {
+		f.mu.Lock()
+		f.blocks = append(f.blocks, b)
+		f.mu.Unlock()
+	}
 	return &control.BlockResult{Block: b, New: true, Applied: true}, nil
 }
 
@@ -283,6 +291,18 @@ func (f *fake) Unblock(_ context.Context, _ control.Peer, p control.UnblockParam
 		return nil, control.Errorf(control.CodeNotFound, "%s is not blocked", p.IP).WithHint("sentinelctl blocklist shows what is")
 	}
 	return r, nil
+}
+
+func (f *fake) Confirm(_ context.Context, _ control.Peer, p control.ConfirmParams) (*control.BlockResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.blocks {
+		if b := &f.blocks[i]; b.Prefix == p.IP.Entity() && b.Trial {
+			b.Trial, b.Expires, b.Until = false, b.Until, time.Time{}
+			return &control.BlockResult{Block: *b, Applied: true}, nil
+		}
+	}
+	return nil, control.Errorf(control.CodeRefused, "%s is not blocked", p.IP).WithHint("one that was not confirmed in time is lifted")
 }
 
 func (f *fake) Blocks(_ context.Context, _ control.Peer, p control.BlocksParams) (*control.BlocksResult, error) {

@@ -78,6 +78,10 @@ func (a *app) status(st *control.Status) {
 		row("Database:", text)
 	}
 
+	if st.Sandbox != nil {
+		row("Sandbox:", a.sandboxText(st.Sandbox))
+	}
+
 	s.printf("\n  %s\n", s.paint(styleBold, "Monitoring:"))
 	if len(st.Sources) == 0 {
 		s.printf("    nothing: no log file was found; name them in logs.sources of the configuration\n")
@@ -100,6 +104,35 @@ func (a *app) status(st *control.Status) {
 	}
 	a.alarms(st.Alarms, now)
 	s.printf("\n")
+}
+
+// manyCapabilities is from where on they are counted, not named.
+const manyCapabilities = 6
+
+func (a *app) sandboxText(x *control.SandboxStatus) string {
+	var parts []string
+	if x.Landlock > 0 {
+		parts = append(parts, fmt.Sprintf("Landlock %d", x.Landlock))
+	}
+	if x.Seccomp {
+		parts = append(parts, "seccomp")
+	}
+	text := strings.Join(parts, ", ")
+	if text == "" {
+		text = a.out.paint(styleWarn, "none")
+	}
+	switch n := len(x.Capabilities); {
+	case n == 0:
+		text += ", no capability"
+	case n <= manyCapabilities:
+		text += ", " + clean(strings.Join(x.Capabilities, " "))
+	default:
+		text += fmt.Sprintf(", %d capabilities", n)
+	}
+	for _, p := range x.Problems {
+		text += "; " + a.out.paint(styleWarn, clean(p))
+	}
+	return text
 }
 
 func versionText(v string) string {

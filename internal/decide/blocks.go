@@ -19,8 +19,9 @@ const never = time.Duration(math.MaxInt64)
 // entry is a block in force.
 type entry struct {
 	rec sentinel.BlockRecord
-	// end is when it ends, on the decider's clock.
-	end time.Duration
+	// end is when it ends, on the decider's clock; until is the end of one on
+	// trial, if it is confirmed.
+	end, until time.Duration
 	// earlier is how many blocks of the same network it followed.
 	earlier int
 	// expiryAt and worthAt are the places in the heaps, -1 if not there.

@@ -19,7 +19,9 @@ type Config struct {
 	// Durations is how long a first block lasts, by the severity band of the
 	// decision score. HIGH and CRITICAL are used; they are more than 0.
 	Durations [sentinel.NumSeverities]time.Duration
-	// MaxDuration bounds automatic blocks, escalation included.
+	// Factor is how many times longer each further block of a network within 30
+	// days is, 1 to 10. MaxDuration bounds automatic blocks, escalation included.
+	Factor      float64
 	MaxDuration time.Duration
 	// MaxBlocks bounds the blocks in force, 1 to 1,000,000.
 	MaxBlocks int
@@ -28,6 +30,10 @@ type Config struct {
 	NewBlocksPerMinute int
 	// MinBits4 and MinBits6 are the widest automatic block, as prefix lengths.
 	MinBits4, MinBits6 int
+	// PrefixBlock blocks the network (/24, for IPv6 /56, or MinBits if that is
+	// narrower) of which four entities were blocked within a day. Without it
+	// people are asked.
+	PrefixBlock bool
 	// CaseIdle closes a case after so long without a firing, CaseMax in any
 	// event. MaxCases bounds the open ones, 1 to 262,144, and together with
 	// them their memory, 3 KiB each: the least recently fired gives way.
@@ -41,6 +47,7 @@ func DefaultConfig() Config {
 		AutoBlock:          true,
 		MinScore:           0.6,
 		Durations:          [sentinel.NumSeverities]time.Duration{sentinel.High: time.Hour, sentinel.Critical: 24 * time.Hour},
+		Factor:             2,
 		MaxDuration:        7 * 24 * time.Hour,
 		MaxBlocks:          50_000,
 		NewBlocksPerMinute: 6_000,
@@ -61,6 +68,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("min_score: %v is not between 0.6 and 1", c.MinScore)
 	case high < time.Second || critical < time.Second:
 		return fmt.Errorf("block_duration: HIGH (%v) and CRITICAL (%v) must be at least 1s", high, critical)
+	case !(c.Factor >= 1 && c.Factor <= 10):
+		return fmt.Errorf("escalation.factor: %v is not between 1 and 10", c.Factor)
 	case c.MaxDuration < max(high, critical):
 		return fmt.Errorf("max_duration: %v is shorter than the longest block_duration, %v", c.MaxDuration, max(high, critical))
 	case c.MaxDuration > maxOrder:

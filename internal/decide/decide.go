@@ -152,6 +152,10 @@ func (d *Decider) Tick(now time.Time) Effects {
 	var fx Effects
 	at := d.clock(now)
 	for e := d.blocks.nextExpiry(); e != nil && e.end <= at; e = d.blocks.nextExpiry() {
+		if e.rec.Trial {
+			d.lapse(e, now, &fx)
+			continue
+		}
 		d.expire(e, &fx)
 	}
 	for d.blocks.len() > d.cfg.MaxBlocks && d.evict(now, &fx) {

@@ -49,6 +49,8 @@ const (
 	AlarmFull AlarmKind = "full"
 	// AlarmProtected: an address that is never blocked attacks.
 	AlarmProtected AlarmKind = "protected"
+	// AlarmNetwork: many addresses of one network were blocked.
+	AlarmNetwork AlarmKind = "network"
 	// AlarmRestore: a stored block was not taken up again.
 	AlarmRestore AlarmKind = "restore"
 )
@@ -63,7 +65,7 @@ type Alarm struct {
 // alarmsPerHour bounds alarms by kind.
 func alarmsPerHour(kind AlarmKind) int {
 	switch kind {
-	case AlarmProtected, AlarmRestore:
+	case AlarmProtected, AlarmRestore, AlarmNetwork:
 		return 20
 	}
 	return 1

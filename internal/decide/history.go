@@ -21,8 +21,9 @@ const (
 // history is the memory of earlier blocks, for escalation, and of earlier cases,
 // for reputation and for linking a case to the one before.
 type history struct {
-	blocks *lru[netip.Prefix, pastBlocks]
-	cases  *lru[caseKey, pastCases] // key: scope, or key in words; no group
+	blocks   *lru[netip.Prefix, pastBlocks]
+	cases    *lru[caseKey, pastCases] // key: scope, or key in words; no group
+	networks *lru[netip.Prefix, neighbours]
 }
 
 // pastBlocks are the starts of the latest blocks of a network, oldest first.
@@ -42,10 +43,12 @@ type pastCases struct {
 type caseLink struct{ group, id string }
 
 func newHistory() history {
-	return history{blocks: newLRU[netip.Prefix, pastBlocks](), cases: newLRU[caseKey, pastCases]()}
+	return history{
+		blocks: newLRU[netip.Prefix, pastBlocks](), cases: newLRU[caseKey, pastCases](), networks: newLRU[netip.Prefix, neighbours](),
+	}
 }
 
-func (h *history) len() int { return h.blocks.len() + h.cases.len() }
+func (h *history) len() int { return h.blocks.len() + h.cases.len() + h.networks.len() }
 
 // earlier returns how many blocks of a network began within the last 30 days.
 func (h *history) earlier(p netip.Prefix, at time.Duration) int {
@@ -75,6 +78,13 @@ func (h *history) blocked(p netip.Prefix, at time.Duration) {
 
 // forgive forgets the latest block of a network: a person took it back.
 func (h *history) forgive(p netip.Prefix) {
+	for _, bits := range [2]int{networkBits4, networkBits6} {
+		if bits < p.Bits() {
+			if node := h.networks.get(netip.PrefixFrom(p.Addr(), bits).Masked()); node != nil {
+				node.value.drop(p)
+			}
+		}
+	}
 	if node := h.blocks.get(p); node != nil && node.value.n > 0 {
 		node.value.n--
 	}

@@ -74,8 +74,10 @@ func (d *Decider) obey(now time.Time, at time.Duration, o sentinel.Order, fx *Ef
 		return d.orderAllow(now, o, fx)
 	case sentinel.OrderDisallow:
 		return d.orderDisallow(now, o, fx)
+	case sentinel.OrderConfirm:
+		return d.orderConfirm(now, at, o, fx)
 	}
-	return refuse("the orders are block, unblock, allow, disallow and status", "%s is not an order", o.Kind)
+	return refuse("the orders are block, unblock, confirm, allow, disallow and status", "%s is not an order", o.Kind)
 }
 
 func (d *Decider) orderBlock(now time.Time, at time.Duration, o sentinel.Order, fx *Effects) error {
@@ -95,6 +97,13 @@ func (d *Decider) orderBlock(now time.Time, at time.Duration, o sentinel.Order, 
 		end, expires = at+duration, now.Add(duration)
 	}
 	old := d.blocks.get(o.Prefix)
+	if old != nil && old.end <= at {
+		d.retire(old, fx, "expired", "", now)
+		old = nil
+	}
+	if err := d.checkTrial(o, duration, old); err != nil {
+		return err
+	}
 	if e := d.standing(o.Prefix, at, end); e != nil && (e != old || !e.automatic() || e.end > end) {
 		hint := fmt.Sprintf("give a longer --duration to prolong it, or sentinelctl unblock %s first", networkText(e.rec.Prefix))
 		if e.end == never {
@@ -115,10 +124,14 @@ func (d *Decider) orderBlock(now time.Time, at time.Duration, o sentinel.Order, 
 	if reason == "" {
 		reason = "ordered by " + by(o)
 	}
-	d.place(&entry{end: end, rec: sentinel.BlockRecord{
+	e := &entry{end: end, rec: sentinel.BlockRecord{
 		ID: d.newID(now), Prefix: o.Prefix, Reason: reason, Origin: o.Origin, Actor: o.Actor, ThreatID: o.ThreatID,
 		Score: 1, Created: now, Expires: expires, Simulated: d.cfg.Observe, Forced: forced,
-	}}, at, fx)
+	}}
+	if o.Confirm > 0 {
+		e.onTrial(now, at, o.Confirm)
+	}
+	d.place(e, at, fx)
 	return nil
 }
 

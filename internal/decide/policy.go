@@ -50,6 +50,10 @@ type verdict struct {
 	why       string       // the reason of a protection
 	until     time.Time    // the end of the block; zero: none
 	simulated bool
+	// near is the network of which many addresses were blocked, nearWhy what of
+	// it is protected.
+	near    netip.Prefix
+	nearWhy string
 }
 
 // action returns the word for Threat.Action.
@@ -81,7 +85,7 @@ func (v verdict) reason(c *openCase, cfg Config) string {
 		if v.prefix != entityPrefix(c.threat.Scope) {
 			what += " with " + networkText(v.prefix)
 		}
-		text := fmt.Sprintf("%s %s because score %s >= %s and a rule matched", what, untilText(v.until), scoreText(score), scoreText(cfg.MinScore))
+		text := fmt.Sprintf("%s %s because score %s >= %s and a rule matched", what, untilText(v.until), scoreText(score), scoreText(cfg.MinScore)) + v.nearText()
 		if v.simulated {
 			text += " (response.mode is observe: the firewall is not touched)"
 		}
@@ -161,7 +165,7 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 	}
 	if refused.ruling != rulingNone {
 		if e := d.standing(target, at, 0); e != nil {
-			return verdictOf(e) // it is blocked already
+			return c.again(e) // it is blocked already
 		}
 		return refused
 	}
@@ -189,19 +193,30 @@ func tooWide(p netip.Prefix, bits4, bits6 int) bool {
 	return p.Bits() < bits6
 }
 
+// again is the verdict of a block that was there before. What the case said of
+// the network around it holds on.
+func (c *openCase) again(e *entry) verdict {
+	v := verdictOf(e)
+	if old := c.verdict; old.ruling == rulingBlocked && old.prefix == v.prefix {
+		v.near, v.nearWhy = old.near, old.nearWhy
+	}
+	return v
+}
+
 func verdictOf(e *entry) verdict {
 	return verdict{ruling: rulingBlocked, prefix: e.rec.Prefix, until: e.rec.Expires, simulated: e.rec.Simulated}
 }
 
-// standing returns a block of target, or of a network around it, that lasts at
-// least until end. A simulated one does not count when blocks are real.
+// standing returns the block of target, or of a network around it, that lasts
+// longest and at least until end. A simulated one does not count when blocks are real.
 func (d *Decider) standing(target netip.Prefix, at, end time.Duration) *entry {
-	for _, e := range [2]*entry{d.blocks.get(target), d.blocks.covering(target)} {
-		if e != nil && e.end > at && e.covers(end) && (d.cfg.Observe || !e.rec.Simulated) {
-			return e
+	var found *entry
+	for _, e := range [2]*entry{d.blocks.covering(target), d.blocks.get(target)} {
+		if e != nil && e.end > at && e.covers(end) && (d.cfg.Observe || !e.rec.Simulated) && (found == nil || e.end > found.end) {
+			found = e
 		}
 	}
-	return nil
+	return found
 }
 
 // inForce reports whether a prefix is blocked as such.
@@ -218,6 +233,9 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 		d.retire(old, fx, "expired", "", now)
 		old = nil
 	}
+	if old != nil && old.rec.Trial {
+		return c.again(old) // what a person tries ends when they said
+	}
 	k := d.history.earlier(target, at)
 	if old != nil {
 		k = old.earlier
@@ -226,14 +244,15 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 	// A block is prolonged only by a good part of its length: an attacker must
 	// not make us rewrite it with each packet that was still under way.
 	if e := d.standing(target, at, at+duration-duration/4); e != nil {
-		return verdictOf(e)
+		return c.again(e)
 	}
 	rec := sentinel.BlockRecord{
 		Prefix: target, Reason: fmt.Sprintf("%s: %s", t.RuleID, t.Description), Origin: sentinel.OriginRule,
 		ThreatID: t.ID, Score: t.Decision, Created: now, Expires: now.Add(duration), Simulated: d.cfg.Observe,
 	}
 	if old != nil {
-		return d.prolong(old, rec, at+duration, fx)
+		d.prolong(old, rec, at+duration, fx)
+		return c.again(old)
 	}
 	if d.blocks.len() >= d.cfg.MaxBlocks && d.blocks.leastWorth() == nil {
 		d.stats.FullRefused++
@@ -250,10 +269,10 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 	rec.ID = d.newID(now)
 	e := &entry{rec: rec, end: at + duration, earlier: k}
 	d.place(e, at, fx)
-	return verdictOf(e)
+	return d.escalate(now, at, e, c, det, fx)
 }
 
-// duration is base * 2^k, at most MaxDuration. The base is that of the band of
+// duration is base * Factor^k, at most MaxDuration. The base is that of the band of
 // the decision score. A rule's own duration replaces it while the case is no
 // graver than the rule; in a graver case it can only lengthen it.
 func (d *Decider) duration(decision float64, det *sentinel.Detection, k int) time.Duration {
@@ -263,14 +282,15 @@ func (d *Decider) duration(decision float64, det *sentinel.Detection, k int) tim
 		base = det.BlockFor
 	}
 	base = max(base, time.Second)
-	for ; k > 0 && base < d.cfg.MaxDuration; k-- {
-		base *= 2
+	limit := d.cfg.MaxDuration
+	for ; k > 0 && base < limit; k-- {
+		base = time.Duration(min(float64(base)*d.cfg.Factor, float64(limit)))
 	}
-	return min(base, d.cfg.MaxDuration)
+	return min(base, limit)
 }
 
 // prolong gives a block a later end and the better reason.
-func (d *Decider) prolong(e *entry, rec sentinel.BlockRecord, end time.Duration, fx *Effects) verdict {
+func (d *Decider) prolong(e *entry, rec sentinel.BlockRecord, end time.Duration, fx *Effects) {
 	e.end = end
 	e.rec.Expires = rec.Expires
 	if e.automatic() {
@@ -279,7 +299,6 @@ func (d *Decider) prolong(e *entry, rec sentinel.BlockRecord, end time.Duration,
 	}
 	d.blocks.moved(e)
 	d.emit(e, fx)
-	return verdictOf(e)
 }
 
 // place puts a new block into force.
@@ -309,6 +328,13 @@ func (d *Decider) retire(e *entry, fx *Effects, status, by string, now time.Time
 
 func (d *Decider) expire(e *entry, fx *Effects) { d.retire(e, fx, "expired", "", time.Time{}) }
 
+// Who lifts blocks besides people (Action.RevokedBy).
+const (
+	ByLimit     = "max_blocks"
+	ByAllowlist = "allowlist"
+	ByTrial     = "not confirmed"
+)
+
 // evict lets the automatic block with the lowest score, then the nearest end,
 // give way. It reports false if there is none.
 func (d *Decider) evict(now time.Time, fx *Effects) bool {
@@ -317,7 +343,7 @@ func (d *Decider) evict(now time.Time, fx *Effects) bool {
 		return false
 	}
 	d.stats.BlocksEvicted++
-	d.retire(e, fx, "revoked", "max_blocks", now)
+	d.retire(e, fx, "revoked", ByLimit, now)
 	d.alarm(now, fx, AlarmFull, "the block limit of %d is reached: the automatic blocks with the lowest score and the nearest end give way; raise response.max_blocks if this host can hold more", d.cfg.MaxBlocks)
 	return true
 }
@@ -341,7 +367,7 @@ func actionOf(r sentinel.BlockRecord, status string) sentinel.Action {
 	a := sentinel.Action{
 		ID: r.ID, ThreatID: r.ThreatID, Created: r.Created, Type: r.ActionType(), Target: r.Prefix, Rate: r.Rate,
 		Expires: r.Expires, Status: status, Reason: r.Reason, Origin: r.Origin, Actor: r.Actor,
-		Simulated: r.Simulated, Score: r.Score,
+		Simulated: r.Simulated, Score: r.Score, Forced: r.Forced, Trial: r.Trial, Until: r.Until,
 	}
 	if !r.Expires.IsZero() {
 		a.Duration = r.Expires.Sub(r.Created)

@@ -25,6 +25,7 @@ type world struct {
 func smallConfig() Config {
 	cfg := DefaultConfig()
 	cfg.MaxBlocks, cfg.MaxCases, cfg.NewBlocksPerMinute = 6, 8, 20
+	cfg.PrefixBlock = true
 	return cfg
 }
 
@@ -122,7 +123,7 @@ func (w *world) check(t failer) {
 }
 
 var addresses = []string{
-	"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.114.7", "203.0.115.1", "10.0.0.1", "127.0.0.1",
+	"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.114.7", "198.51.100.3", "198.51.100.4", "198.51.100.5", "203.0.115.1", "10.0.0.1", "127.0.0.1",
 	"::ffff:203.0.113.1", "::ffff:203.0.113.4", "::1", "fe80::1%eth0", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::2", "2001:db8:0:1::3",
 	"169.254.169.254", "224.0.0.1", "255.255.255.255", "198.51.100.1", "198.51.100.2",
 }
@@ -158,7 +159,7 @@ func drawDetection(t *rapid.T, now time.Time) *sentinel.Detection {
 func drawOrder(t *rapid.T, d *Decider) sentinel.Order {
 	n := rapid.Uint64().Draw(t, "bits")
 	o := sentinel.Order{
-		Kind:   sentinel.OrderKind(1 + n%5),
+		Kind:   sentinel.OrderKind(1 + n%6),
 		Origin: []sentinel.Origin{sentinel.OriginCLI, sentinel.OriginBot, sentinel.OriginCloud, sentinel.OriginRule, ""}[n>>4%5],
 		Force:  n>>8%2 == 0, Permanent: n>>9%4 == 0,
 		Status:   []sentinel.Status{sentinel.StatusOpen, sentinel.StatusFalsePositive, sentinel.StatusResolved}[n>>12%3],
@@ -168,6 +169,9 @@ func drawOrder(t *rapid.T, d *Decider) sentinel.Order {
 	o.Prefix = netip.PrefixFrom(addr.WithZone(""), addr.BitLen()-int([]uint64{0, 0, 1, 8, 16, 20, 32}[n>>24%7]))
 	if n>>32%2 == 0 && !o.Permanent {
 		o.Duration = time.Duration(n>>34%10_000) * time.Minute
+	}
+	if n>>48%4 == 0 {
+		o.Confirm = time.Duration(n>>34%100) * time.Minute
 	}
 	if blocks := d.Blocks(); len(blocks) > 0 && n>>50%2 == 0 {
 		o.Prefix = blocks[n>>52%uint64(len(blocks))].Prefix()
@@ -229,7 +233,7 @@ func (w *world) step(t *rapid.T) {
 		w.bare.Seen(w.now, scope, "", "web", 2)
 	default:
 		cfg := smallConfig()
-		cfg.Observe = rapid.Bool().Draw(t, "observe")
+		cfg.Observe, cfg.PrefixBlock = rapid.Bool().Draw(t, "observe"), rapid.Bool().Draw(t, "prefix_block")
 		w.d.Configure(cfg)
 		w.apply(t, w.d.Tick(w.now))
 		w.bare.Tick(w.now)

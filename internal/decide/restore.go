@@ -18,7 +18,7 @@ func (d *Decider) SetAllow(now time.Time, a *Allowlist) Effects {
 	}
 	d.allow = a
 	fx.AllowChanged = true
-	d.recheck(now, "allowlist", netip.Prefix{}, &fx)
+	d.recheck(now, ByAllowlist, netip.Prefix{}, &fx)
 	return fx
 }
 
@@ -70,10 +70,16 @@ func (d *Decider) Restore(now time.Time, blocks []sentinel.BlockRecord, open []s
 		if !r.Expires.IsZero() {
 			e.end = at + r.Expires.Sub(now)
 		}
+		if r.Trial {
+			if e.until = never; !r.Until.IsZero() {
+				e.until = at + r.Until.Sub(now)
+			}
+		}
 		if now.Sub(r.Created) <= escalation {
 			d.history.blocked(r.Prefix, created)
 			if e.automatic() {
 				d.history.justified(caseKey{scope: r.Prefix}, created)
+				d.remember(r.Prefix, created)
 			}
 		}
 		if e.end <= at || r.Simulated && !d.cfg.Observe {
@@ -83,7 +89,7 @@ func (d *Decider) Restore(now time.Time, blocks []sentinel.BlockRecord, open []s
 			e.rec.Prefix = r.Prefix
 			fx.Merge(Effects{Unblocked: []netip.Prefix{r.Prefix}})
 			a := actionOf(r, "revoked")
-			a.RevokedBy, a.RevokedAt = "allowlist", now
+			a.RevokedBy, a.RevokedAt = ByAllowlist, now
 			fx.Actions = append(fx.Actions, a)
 			d.alarm(now, &fx, AlarmRestore, "the stored block of %s was not taken up again: %s", networkText(r.Prefix), why)
 			continue

@@ -19,6 +19,9 @@ func Policy(c *config.Config) decide.Config {
 	p.MinScore = r.MinScore
 	p.Durations[sentinel.High] = r.BlockDuration.High
 	p.Durations[sentinel.Critical] = r.BlockDuration.Critical
+	p.Factor = r.Escalation.Factor
+	p.MaxDuration = max(r.Escalation.Max, r.BlockDuration.High, r.BlockDuration.Critical)
+	p.PrefixBlock = r.PrefixBlock
 	p.MaxBlocks = r.MaxBlocks
 	p.NewBlocksPerMinute = r.MaxNewBlocksPerMinute
 	p.MinBits4, p.MinBits6 = r.MaxPrefix.V4, r.MaxPrefix.V6

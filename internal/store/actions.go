@@ -78,6 +78,7 @@ func (s *Store) BlocksInForce(ctx context.Context, now time.Time) (list []sentin
 			list = append(list, sentinel.BlockRecord{
 				ID: a.ID, Prefix: a.Target, Rate: a.Rate, Reason: a.Reason, Origin: a.Origin, Actor: a.Actor, ThreatID: a.ThreatID,
 				Score: a.Score, Created: a.Created, Expires: a.Expires, Simulated: a.Simulated, Forced: a.Forced,
+				Trial: a.Trial, Until: a.Until,
 			})
 		}
 		return nil
@@ -116,16 +117,17 @@ func queryActions(ctx context.Context, tx *sql.Tx, text string, args ...any) ([]
 	for rows.Next() {
 		var a sentinel.Action
 		var created, origin string
-		var threat, prefix, expires, by, at, actor, backend, rate sql.NullString
+		var threat, prefix, expires, by, at, actor, backend, rate, until sql.NullString
 		var duration sql.NullInt64
 		err := rows.Scan(&a.ID, &threat, &created, &a.Type, &prefix, &duration, &expires, &a.Status, &by, &at,
-			&a.Reason, &origin, &actor, &backend, &a.Simulated, &a.Score, &a.Forced, &rate)
+			&a.Reason, &origin, &actor, &backend, &a.Simulated, &a.Score, &a.Forced, &rate, &a.Trial, &until)
 		if err != nil {
 			return nil, err
 		}
 		a.ThreatID, a.Created, a.Target = threat.String, unstamp(created), parsePrefix(prefix.String)
 		a.Duration = time.Duration(duration.Int64) * time.Second
 		a.Expires, a.RevokedBy, a.RevokedAt = unstamp(expires.String), by.String, unstamp(at.String)
+		a.Until = unstamp(until.String)
 		a.Origin, a.Actor, a.Backend = sentinel.Origin(origin), actor.String, backend.String
 		if rate.Valid {
 			a.Rate, _ = sentinel.ParseRate(rate.String) // damaged: none

@@ -17,7 +17,7 @@ var salvaged = [...]struct {
 	name    string
 	noRowid bool
 }{
-	{"allow_entries", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
+	{"allow_entries", false}, {"allow_names", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
 	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false},
 	{"counters", true}, {"unparsed_shapes", true},
 }
@@ -40,12 +40,16 @@ func (s *Store) carryOver(ctx context.Context, from, to string) (err error) {
 		return err
 	}
 	defer func() { _ = src.Close() }()
-	dst, err := sql.Open("sqlite", writerDSN(to, s.opts.BusyTimeout)+"&_pragma=foreign_keys(0)")
+	dst, err := sql.Open("sqlite", writerDSN(to, s.opts.BusyTimeout))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
 	dst.SetMaxOpenConns(1)
+	// The driver sorts pragmas of a name, so that this one cannot stand there.
+	if _, err := dst.ExecContext(ctx, "PRAGMA foreign_keys = 0"); err != nil {
+		return err
+	}
 	for _, table := range salvaged {
 		tx, err := dst.BeginTx(ctx, nil)
 		if err != nil {

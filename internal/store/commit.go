@@ -109,6 +109,14 @@ func (tx *writer) results(r *Results) error {
 			return fmt.Errorf("removing allow entry %s: %w", p, err)
 		}
 	}
+	if err := tx.names(r); err != nil {
+		return err
+	}
+	for i := range r.Regulars {
+		if err := tx.regular(&r.Regulars[i]); err != nil {
+			return fmt.Errorf("storing the reputation of %s: %w", r.Regulars[i].Network, err)
+		}
+	}
 	return tx.progress(r)
 }
 
@@ -229,7 +237,7 @@ func (tx *writer) action(a *sentinel.Action) error {
 	lo, hi := bounds(a.Target)
 	return tx.exec(stmtAction, a.ID, a.ThreatID, mustStamp(a.Created), a.Type, null(text), seconds(a.Duration),
 		stamp(a.Expires), a.Status, null(a.RevokedBy), stamp(a.RevokedAt),
-		a.Reason, string(a.Origin), null(a.Actor), null(a.Backend), a.Simulated, a.Score, a.Forced, null(a.Rate.String()),
+		a.Reason, string(a.Origin), null(a.Actor), null(a.Backend), a.Simulated, a.Score, a.Forced, null(a.Rate.String()), a.Trial, stamp(a.Until),
 		null(single(a.Target)), anyKey(lo), anyKey(hi))
 }
 
@@ -248,7 +256,7 @@ func (tx *writer) block(b *sentinel.BlockRecord, backend string) error {
 	a := sentinel.Action{
 		ID: b.ID, ThreatID: b.ThreatID, Created: b.Created, Type: b.ActionType(), Target: b.Prefix.Masked(), Rate: b.Rate, Expires: b.Expires,
 		Status: StatusActive, Reason: b.Reason, Origin: b.Origin, Actor: b.Actor, Backend: backend,
-		Simulated: b.Simulated, Score: b.Score, Forced: b.Forced,
+		Simulated: b.Simulated, Score: b.Score, Forced: b.Forced, Trial: b.Trial, Until: b.Until,
 	}
 	if !b.Expires.IsZero() {
 		a.Duration = b.Expires.Sub(b.Created)

@@ -140,34 +140,6 @@ func (s *Store) TopAttackers(ctx context.Context, since time.Time, limit int) (l
 	return list, err
 }
 
-// Reputation is what is remembered of one address (IPv4) or /64 (IPv6).
-type Reputation struct {
-	Network     netip.Prefix `json:"network"`
-	FirstSeen   time.Time    `json:"first_seen"`
-	LastSeen    time.Time    `json:"last_seen"`
-	Events      int64        `json:"total_events"`
-	Threats     int64        `json:"threat_count"`
-	Blocked     bool         `json:"is_blocked"`
-	Whitelisted bool         `json:"is_whitelisted"`
-}
-
-// Reputation returns what is remembered of an address, or ErrNotFound.
-func (s *Store) Reputation(ctx context.Context, a netip.Addr) (r Reputation, err error) {
-	r.Network = sentinel.Entity(a)
-	err = s.view(ctx, "reading reputation", func(tx *sql.Tx) error {
-		var first, last string
-		err := tx.QueryRowContext(ctx, `SELECT first_seen, last_seen, total_events, threat_count, is_blocked, is_whitelisted
-			FROM ip_reputation WHERE ip = ?`, entityText(r.Network)).
-			Scan(&first, &last, &r.Events, &r.Threats, &r.Blocked, &r.Whitelisted)
-		if err == sql.ErrNoRows {
-			return ErrNotFound
-		}
-		r.FirstSeen, r.LastSeen = unstamp(first), unstamp(last)
-		return err
-	})
-	return r, err
-}
-
 // Shapes returns the shapes of lines that were not understood, the most common
 // first: of one source, or of all if source is empty.
 func (s *Store) Shapes(ctx context.Context, source string) (list []Shape, err error) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -41,6 +42,8 @@ func (s *Store) Purge(ctx context.Context, before time.Time, batch int) (p Purge
 			AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.threat_id = t.id AND a.status = 'active') LIMIT ?2)`, at},
 		{&p.Reputations, `DELETE FROM ip_reputation WHERE rowid IN (SELECT rowid FROM ip_reputation
 			WHERE last_seen < ?1 AND NOT is_blocked LIMIT ?2)`, at},
+		{&p.Reputations, `DELETE FROM ip_reputation WHERE ?1 <> '' AND rowid IN (SELECT rowid FROM ip_reputation
+			WHERE NOT is_blocked ORDER BY last_seen DESC LIMIT ?2 OFFSET ` + strconv.Itoa(maxReputations) + `)`, at},
 		{&p.Counters, `DELETE FROM counters WHERE (minute, source) IN (SELECT minute, source FROM counters
 			WHERE minute < ?1 LIMIT ?2)`, minute(before)},
 		{&p.Shapes, `DELETE FROM unparsed_shapes WHERE (source, shape) IN (SELECT source, shape FROM unparsed_shapes

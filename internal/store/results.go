@@ -35,6 +35,11 @@ type Results struct {
 	// Allow and Disallow change the allowlist that people made, in this order.
 	Allow    []AllowEntry
 	Disallow []netip.Prefix
+	// AllowNames and DisallowNames are the same for names.
+	AllowNames    []AllowName
+	DisallowNames []string
+	// Regulars replace what is stored as good about their networks.
+	Regulars []sentinel.Regular
 	// Counters are added to what is stored of the same minute and source.
 	Counters Counters
 	// Shapes are samples of lines that were not understood. At most
@@ -68,7 +73,8 @@ func (r *Results) Unblock(u Unblock) {
 // Empty reports whether there is nothing to store.
 func (r *Results) Empty() bool {
 	return len(r.Positions) == 0 && len(r.Threats) == 0 && len(r.Blocks) == 0 && len(r.Unblocked) == 0 &&
-		len(r.Actions) == 0 && len(r.Allow) == 0 && len(r.Disallow) == 0 && len(r.Counters) == 0 && len(r.Shapes) == 0
+		len(r.Actions) == 0 && len(r.Allow) == 0 && len(r.Disallow) == 0 &&
+		len(r.AllowNames) == 0 && len(r.DisallowNames) == 0 && len(r.Regulars) == 0 && len(r.Counters) == 0 && len(r.Shapes) == 0
 }
 
 // Count is what was read of one source within one minute.

@@ -14,7 +14,7 @@ const (
 		attacker_geo, key, user, description, raw_log, risk_score, decision, rule_id, anomaly_score, llm_explanation,
 		status, resolved_at, resolved_by, event_count, evidence, score_parts, mitre, action, action_reason, previous`
 	actionColumns = `id, threat_id, created_at, type, prefix, duration, expires_at, status, revoked_by, revoked_at,
-		reason, origin, actor, backend, simulated, score, forced, rate`
+		reason, origin, actor, backend, simulated, score, forced, rate, trial, until_at`
 )
 
 // The writer's statements.
@@ -33,10 +33,13 @@ const (
 	stmtCounter
 	stmtReputation
 	stmtReputationRow
+	stmtRegular
 	stmtBlocked
 	stmtBlockedAgain
 	stmtAllow
 	stmtDisallow
+	stmtAllowName
+	stmtDisallowName
 	stmtWhitelisted
 	stmtShape
 	stmtShapeTrim
@@ -69,7 +72,7 @@ var statements = [numStmts]string{
 	// The threat is looked up, so that a block whose threat was lost or purged
 	// can be stored all the same.
 	stmtAction: `INSERT INTO actions (` + actionColumns + `, target_ip, ip_lo, ip_hi)
-		VALUES (?, (SELECT id FROM threats WHERE id = ?), ` + marks(19) + `)
+		VALUES (?, (SELECT id FROM threats WHERE id = ?), ` + marks(21) + `)
 		ON CONFLICT (id) DO UPDATE SET ` + sets(actionColumns, "id", "created_at", "backend") + `,
 			backend = coalesce(excluded.backend, backend),
 			target_ip = excluded.target_ip, ip_lo = excluded.ip_lo, ip_hi = excluded.ip_hi`,
@@ -104,6 +107,14 @@ var statements = [numStmts]string{
 			threat_count = threat_count + excluded.threat_count`,
 	stmtReputationRow: `INSERT INTO ip_reputation (ip, ip_lo, first_seen, last_seen)
 		VALUES (` + marks(4) + `) ON CONFLICT (ip) DO NOTHING`,
+	// The decider may have forgotten some of what is stored, never the other way
+	// round, unless it began anew.
+	stmtRegular: `INSERT INTO ip_reputation (ip, ip_lo, first_seen, last_seen, logins, days, good_since, good_last, key_login, key_user)
+		VALUES (` + marks(10) + `)
+		ON CONFLICT (ip) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen),
+			first_seen = min(first_seen, excluded.first_seen),
+			logins = excluded.logins, days = excluded.days, good_since = excluded.good_since,
+			good_last = excluded.good_last, key_login = excluded.key_login, key_user = excluded.key_user`,
 	stmtBlocked: `UPDATE ip_reputation SET is_blocked = ? WHERE ip_lo BETWEEN ? AND ?`,
 	// After blocks have ended in bulk: whoever is in none that is left is free.
 	stmtBlockedAgain: `UPDATE ip_reputation SET is_blocked = 0 WHERE is_blocked AND NOT EXISTS (
@@ -114,6 +125,10 @@ var statements = [numStmts]string{
 	stmtAllow: `INSERT INTO allow_entries (prefix, reason, origin, actor, created_at) VALUES (` + marks(5) + `)
 		ON CONFLICT (prefix) DO UPDATE SET reason = excluded.reason, origin = excluded.origin, actor = excluded.actor`,
 	stmtDisallow: `DELETE FROM allow_entries WHERE prefix = ?`,
+
+	stmtAllowName: `INSERT INTO allow_names (name, reason, origin, actor, created_at) VALUES (` + marks(5) + `)
+		ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, origin = excluded.origin, actor = excluded.actor`,
+	stmtDisallowName: `DELETE FROM allow_names WHERE name = ?`,
 
 	stmtShape: `INSERT INTO unparsed_shapes (source, shape, sample, count, last_seen) VALUES (` + marks(5) + `)
 		ON CONFLICT (source, shape) DO UPDATE SET sample = excluded.sample, count = count + excluded.count,

@@ -39,8 +39,11 @@ type agentProc struct {
 	ns *netnstest.Namespace
 	// dir holds everything: config.yml, rules, run/s (the socket), db, log.
 	dir string
-	// user is who runs it, root if nil.
+	// user is who runs it, root if nil; caps are what it may do besides.
 	user *syscall.Credential
+	caps []uintptr
+	// env is added to its environment.
+	env []string
 	// shell, if set, is run before the agent in a mount namespace of its own.
 	shell string
 }
@@ -108,8 +111,9 @@ func (a *agentProc) start(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	} else {
 		cmd = exec.Command(args[0], args[1:]...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.user}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.user, AmbientCaps: a.caps}
 	}
+	cmd.Env = append(os.Environ(), a.env...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
 	a.proc = start(a.t, a.ns, cmd)
 }

@@ -1,0 +1,178 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
+)
+
+// confine locks the process in, when everything is open and before the first
+// line of a log is read. From then on it reads logs, configuration and what the
+// system says about itself, writes its database and its socket, and runs only
+// the programs that its configuration needs.
+func (a *Agent) confine() {
+	if !a.opt.Confine || a.cfg.Agent.Sandbox == config.SandboxOff {
+		return
+	}
+	r := sandbox.Enter(a.needs(a.cfg))
+	a.sandbox.Store(&r)
+	for _, p := range r.Problems {
+		a.log.Warn("the sandbox is not complete", "problem", p)
+	}
+	a.log.Info("the sandbox is closed", "landlock", r.Landlock, "seccomp", r.Seccomp, "may_run_programs", r.Exec)
+}
+
+// systemFiles are read by the agent and the libraries it is made of: names of
+// users and hosts, resolvers, sessions, zones, and the kernel's word on itself.
+// /etc is there as a whole because its files are replaced, not written.
+var systemFiles = []string{
+	"/etc", "/proc", "/sys/class/net", "/usr/share/zoneinfo", "/usr/lib/zoneinfo",
+	"/run/systemd", "/run/utmp", "/run/resolvconf", "/run/NetworkManager", "/run/connman", "/dev/null", "/dev/urandom",
+}
+
+// logRoots are where logs and the journal are everywhere.
+var logRoots = []string{"/var/log", "/run/log"}
+
+// dnsPort is the only TCP port to connect to: for long answers about names in
+// the whitelist.
+const dnsPort = 53
+
+// needs says what the agent needs with a configuration.
+func (a *Agent) needs(cfg *config.Config) sandbox.Config {
+	c := sandbox.Config{
+		Read:    slices.Concat(systemFiles, logRoots),
+		Write:   []string{filepath.Dir(cfg.Database.Path), filepath.Dir(cfg.Agent.Socket), "/dev/null"},
+		Connect: []uint16{dnsPort},
+		Capabilities: []int{
+			unix.CAP_NET_ADMIN, unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE, unix.CAP_CHOWN, unix.CAP_FOWNER,
+		},
+		Programs: programs(cfg),
+	}
+	if len(c.Programs) > 0 {
+		// Their libraries.
+		c.Read = append(c.Read, "/usr", "/lib", "/lib64", "/bin", "/sbin")
+	}
+	c.Read = append(c.Read, reads(cfg)...)
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		c.Read = append(c.Read, dir)
+	}
+	return c
+}
+
+// programs are those that the agent runs with a configuration.
+func programs(*config.Config) []string { return nil }
+
+// reads are the places of logs, configuration and rules that a configuration
+// names.
+func reads(cfg *config.Config) []string {
+	dirs := cfg.Detection.Rules
+	out := []string{dirs.CustomDir, dirs.ExceptionsDir, dirs.ListsDir}
+	if cfg.File() != "" {
+		if file, err := filepath.Abs(cfg.File()); err == nil {
+			out = append(out, place(file))
+		}
+	}
+	for _, s := range sources(cfg) {
+		out = append(out, place(s.Path))
+		if target, ok := link(s.Path); ok {
+			out = append(out, place(target))
+		}
+	}
+	return out
+}
+
+// crowded are directories that hold much else.
+var crowded = []string{"/", "/etc", "/home", "/root", "/srv", "/opt", "/tmp", "/var", "/var/lib", "/usr", "/run"}
+
+// place is the directory that a file or the members of a glob are in, so that
+// they may be replaced; of one that is not there yet the nearest that is. In a
+// directory that holds much else it is the file alone.
+func place(path string) string {
+	dir, glob := filepath.Dir(path), false
+	if i := strings.IndexAny(path, `*?[\`); i >= 0 {
+		dir, glob = filepath.Dir(path[:i]+"x"), true
+	}
+	for dir != "/" {
+		if slices.Contains(crowded, dir) && !glob {
+			return path
+		}
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return path
+}
+
+// link follows a symbolic link that root or this user made, as administrators
+// do to keep logs on another disk.
+func link(path string) (target string, ok bool) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSymlink == 0 {
+		return "", false
+	}
+	st, isStat := info.Sys().(*syscall.Stat_t)
+	if !isStat || (st.Uid != 0 && int(st.Uid) != os.Geteuid()) {
+		return "", false
+	}
+	target, err = filepath.EvalSymlinks(path)
+	return target, err == nil
+}
+
+// outside are the places that a configuration names and the sandbox, which
+// cannot be widened, does not let the agent read.
+func (a *Agent) outside(cfg *config.Config) (out []string) {
+	r := a.sandbox.Load()
+	if r == nil {
+		return nil
+	}
+	for _, path := range reads(cfg) {
+		if _, err := os.Lstat(path); err == nil && !r.Covers(path) && !slices.Contains(out, path) {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// sandboxStatus is what status shows of it.
+func (a *Agent) sandboxStatus() *control.SandboxStatus {
+	s := &control.SandboxStatus{Capabilities: []string{}}
+	if caps, err := sandbox.Capabilities(); err == nil {
+		s.Capabilities = caps
+	}
+	if r := a.sandbox.Load(); r != nil {
+		s.Landlock, s.Seccomp, s.Exec, s.Problems = r.Landlock, r.Seccomp, r.Exec, r.Problems
+	} else {
+		s.Off, s.Exec = true, true
+	}
+	return s
+}
+
+// checkSandbox remembers what of a new configuration the sandbox keeps from
+// being read. Engine's goroutine only.
+func (a *Agent) checkSandbox(cfg *config.Config) {
+	out := a.outside(cfg)
+	for _, path := range out {
+		a.log.Warn("the sandbox keeps this from being read until a restart", "path", path)
+	}
+	a.mu.Lock()
+	a.beyond = out
+	a.mu.Unlock()
+}
+
+// sandboxReasons says what the sandbox keeps from working; a.mu is held.
+func (a *Agent) sandboxReasons() (out []string) {
+	for _, path := range a.beyond {
+		out = append(out, fmt.Sprintf("%s came into the configuration after the start, and the sandbox of the agent keeps it from being read: restart needed", path))
+	}
+	return out
+}
