@@ -31,7 +31,7 @@ type Options struct {
 }
 
 // expand replaces the variables in the values below a node. It returns false if
-// the node is to be left out.
+// the node is to be left out. Faults are kept until the value is looked at.
 func (d *decoder) expand(n *yaml.Node, key string, o *Options) bool {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -61,12 +61,14 @@ func (d *decoder) expand(n *yaml.Node, key string, o *Options) bool {
 
 func (d *decoder) expandText(n *yaml.Node, key string, o *Options) bool {
 	before := n.Value
-	missing, faulty := "", false
+	missing := ""
 	fault := func(hint, format string, args ...any) string {
-		if !faulty {
-			d.at(n, key, hint, format, args...)
+		if d.broken == nil {
+			d.broken = map[*yaml.Node]Problem{}
 		}
-		faulty = true
+		if _, ok := d.broken[n]; !ok {
+			d.broken[n] = Problem{Message: fmt.Sprintf(format, args...), Hint: hint}
+		}
 		return ""
 	}
 	text := variable.ReplaceAllStringFunc(before, func(ref string) string {
@@ -90,28 +92,31 @@ func (d *decoder) expandText(n *yaml.Node, key string, o *Options) bool {
 		}
 		return value
 	})
-	switch {
-	case faulty:
-		return false
-	case missing != "" && o.Lenient:
-		d.unset = append(d.unset, fmt.Sprintf("%s (%s)", missing, key))
-		return false
-	case missing != "":
+	if missing != "" {
+		if o.Lenient {
+			d.unset = append(d.unset, fmt.Sprintf("%s (%s)", missing, key))
+			return false
+		}
 		fault("set it where the agent is started ('systemctl edit sentinel-agent': Environment=), or give a default: ${"+missing+":-…}",
 			"the variable %s is not set", missing)
-		return false
 	}
-	if d.written == nil {
-		d.written = map[*yaml.Node]string{}
+	if _, ok := d.broken[n]; ok {
+		return true
 	}
-	d.written[n] = before
+	if d.widths == nil {
+		d.widths = map[*yaml.Node]int{}
+	}
+	d.widths[n] = d.width(n)
 	n.Value = text
 	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
-	if !quoted || variable.FindString(before) == before {
+	if !quoted || variable.FindString(before) == before && before[1] != '$' {
 		n.Tag, n.Style = tagOf(text), 0
 	}
 	return true
 }
+
+// escape writes a text so that it has no variables.
+func escape(text string) string { return strings.ReplaceAll(text, "${", "$${") }
 
 func (o *Options) lookup(name string) (string, bool) {
 	if o.Env != nil {

@@ -394,12 +394,12 @@ func faults() []struct {
 	}
 }
 
-func TestFaults(t *testing.T) {
-	for _, test := range faults() {
-		t.Run(test.name, func(t *testing.T) {
+func TestFaultConfigFile(t *testing.T) {
+	t.Run("D14 unknown keys, wrong types, values out of bounds: each with its place", func(t *testing.T) {
+		for _, test := range faults() {
 			c, problems := Parse("c.yml", []byte(test.text))
 			if c != nil {
-				t.Error("a configuration was returned beside problems")
+				t.Errorf("%s: a configuration was returned beside problems", test.name)
 			}
 			var got []string
 			for _, p := range problems {
@@ -414,8 +414,8 @@ func TestFaults(t *testing.T) {
 				got = append(got, s)
 			}
 			if !slices.Equal(got, test.want) {
-				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+				t.Errorf("%s: got\n%s\nwant\n%s", test.name, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 			}
-		})
-	}
+		}
+	})
 }

@@ -113,7 +113,21 @@ func (d *decoder) unknown(s section, prefix string, k *yaml.Node) {
 	if prefix != "" {
 		where = " in " + prefix
 	}
-	d.at(k, key, hint, "there is no key %s%s", quote(k.Value), where)
+	p := Problem{
+		Line: k.Line, Column: k.Column, Width: d.width(k), Key: key, Hint: hint,
+		Message: fmt.Sprintf("there is no key %s%s", quote(k.Value), where),
+	}
+	if s.secrets() && k.Line <= len(d.lines) {
+		// What stands behind it may be meant for a key nearby.
+		line := []rune(d.lines[k.Line-1])
+		p.Source = string(line[:min(len(line), k.Column-1+p.Width)]) + ": " + hidden
+	}
+	d.add(p)
+}
+
+// secrets reports whether a section has a secret among its keys.
+func (s section) secrets() bool {
+	return slices.ContainsFunc(s, func(e entry) bool { _, ok := e.value.(*secret); return ok })
 }
 
 // elsewhere finds the keys of that name in other sections.

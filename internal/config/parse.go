@@ -54,10 +54,12 @@ type decoder struct {
 	more int
 	// refuse says why a key may not stand in this file, if so; nil allows all.
 	refuse func(key string) string
-	// written has the texts of values before variables were replaced; unset has
-	// variables that are not set, and where they stand.
-	written map[*yaml.Node]string
-	unset   []string
+	// widths has how many characters values took before variables were
+	// replaced; unset has variables that are not set, and where they stand.
+	widths map[*yaml.Node]int
+	unset  []string
+	// broken has what is wrong with the variables in a value.
+	broken map[*yaml.Node]Problem
 }
 
 // full reports whether there are problems enough; one more is then counted.
@@ -75,8 +77,8 @@ func (d *decoder) add(p Problem) {
 		return
 	}
 	p.File = d.file
-	if p.Line > 0 && p.Line <= len(d.lines) {
-		p.Source = d.lines[p.Line-1]
+	if p.Line > 0 && p.Line <= len(d.lines) && p.Source == "" {
+		p.Source = secretInLine.ReplaceAllString(d.lines[p.Line-1], "${1}"+hidden)
 	}
 	if p.Line > 0 {
 		p.Column, p.Width = max(1, p.Column), max(1, p.Width)
@@ -94,14 +96,13 @@ func (d *decoder) at(n *yaml.Node, key, hint, format string, args ...any) {
 
 // width returns how many characters of its line a node takes.
 func (d *decoder) width(n *yaml.Node) int {
+	if w, ok := d.widths[n]; ok {
+		return w
+	}
 	if n.Kind != yaml.ScalarNode || n.Style&(yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) != 0 {
 		return 1
 	}
-	value, ok := d.written[n]
-	if !ok {
-		value = n.Value
-	}
-	w := utf8.RuneCountInString(value)
+	w := utf8.RuneCountInString(n.Value)
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		w += 2
 	}
@@ -182,6 +183,9 @@ func (d *decoder) syntax(err error) {
 	if le.ContextMsg != "" && le.ContextMark.Line > 0 && le.ContextMark != le.Mark {
 		p.Hint = fmt.Sprintf("%s that begins on line %d", le.ContextMsg, le.ContextMark.Line)
 	}
+	if p.Line > 0 && p.Line <= len(d.lines) && strings.Contains(d.lines[p.Line-1], "${") {
+		p.Hint = "within braces and brackets a value with a variable needs quotes: \"${NAME}\""
+	}
 	if strings.Contains(le.Message, "mapping values are not allowed") {
 		p.Hint = "the line is indented wrongly, or a value that holds ': ' needs quotes"
 	}
@@ -200,7 +204,11 @@ func (d *decoder) syntax(err error) {
 // and let a small file mean a huge one. It returns false if the node's value
 // must not be looked at.
 func (d *decoder) plain(n *yaml.Node, key string) bool {
+	p, broken := d.broken[n]
 	switch {
+	case broken:
+		d.at(n, key, p.Hint, "%s", p.Message)
+		return false
 	case n.Kind == yaml.AliasNode:
 		d.at(n, key, "write the value itself", "aliases (*%s) are not supported", n.Value)
 		return false

@@ -1,7 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -50,8 +54,13 @@ func TestManyProblemsAreCounted(t *testing.T) {
 	}
 }
 
-// A small file cannot mean a huge amount of work.
-func TestBombs(t *testing.T) {
+// A small file cannot mean a huge amount of work, and a large one is not read.
+func TestFaultBombs(t *testing.T) {
+	t.Run("D04 alias bomb, deep nesting, long lists, a file of 1 GiB", testBombs)
+}
+
+func testBombs(t *testing.T) {
+	const memory = 50 << 20
 	billion := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'z'; c++ {
 		billion += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.Repeat(fmt.Sprintf("*%c,", c-1), 9))
@@ -68,10 +77,37 @@ func TestBombs(t *testing.T) {
 		"sources":  "logs:\n  sources:\n" + numbered("    - {path: /%d, typ: x}\n", 9999),
 		"size":     strings.Repeat("a", MaxSize+1),
 	} {
-		if _, problems := Parse("c.yml", []byte(text)); len(problems) == 0 || len(problems) > maxProblems+1 {
-			t.Errorf("%s: %d problems", name, len(problems))
+		used := allocated(func() {
+			if _, problems := Parse("c.yml", []byte(text)); len(problems) == 0 || len(problems) > maxProblems+1 {
+				t.Errorf("%s: %d problems", name, len(problems))
+			}
+		})
+		// The long lists and the many keys are as large as a file may be.
+		if used > memory && len(text) < MaxSize/4 {
+			t.Errorf("%s: %d bytes took %d bytes of memory", name, len(text), used)
 		}
 	}
+	large := filepath.Join(t.TempDir(), "config.yml")
+	if err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, 1<<30)); err != nil {
+		t.Fatal(err)
+	}
+	used := allocated(func() {
+		if _, err := Load(large); err == nil || !strings.Contains(err.Error(), "larger than") {
+			t.Errorf("1 GiB: %v", err)
+		}
+	})
+	if used > memory {
+		t.Errorf("1 GiB: took %d bytes of memory", used)
+	}
+}
+
+// allocated returns how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 func deep(n int) string {

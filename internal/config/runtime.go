@@ -48,7 +48,9 @@ func (c *Config) KeepFixed(old *Config) {
 	schema(old).walk("", func(key string, v value) { was[key] = v })
 	schema(c).walk("", func(key string, v value) {
 		if NeedsRestart(key) {
-			v.decode(&decoder{}, key, was[key].show())
+			d, n := &decoder{}, was[key].show()
+			d.expand(n, key, &Options{})
+			v.decode(d, key, n)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -16,6 +17,10 @@ import (
 
 // maxSecret is the longest secret in a file, in bytes.
 const maxSecret = 64 << 10
+
+// secretInLine finds a secret in a line of a file that is shown beside a fault,
+// by the name of its key; the rest of the line goes with it.
+var secretInLine = regexp.MustCompile(`(?i)((?:token|secret|password|api_key)["']?[ \t]*:[ \t]*)[^ \t].*`)
 
 // secretEntries are the two keys of a secret: KEY for its text and KEY_file for
 // a file that holds it. If neither is given, a systemd credential (LoadCredential=)
@@ -34,7 +39,7 @@ func (s *secretFile) decode(d *decoder, key string, n *yaml.Node) {
 	(&text{p: s.path, check: absolutePath}).decode(d, key, n)
 }
 
-func (s *secretFile) show() *yaml.Node { return scalar("!!str", *s.path) }
+func (s *secretFile) show() *yaml.Node { return scalar("!!str", escape(*s.path)) }
 
 // checkSecrets reports secrets that are given twice.
 func (d *decoder) checkSecrets(s section) {

@@ -57,7 +57,7 @@ func (t *text) decode(d *decoder, key string, n *yaml.Node) {
 	*t.p = v
 }
 
-func (t *text) show() *yaml.Node { return scalar("!!str", *t.p) }
+func (t *text) show() *yaml.Node { return scalar("!!str", escape(*t.p)) }
 
 // secret is a string that is never shown.
 type secret struct{ p *Secret }
