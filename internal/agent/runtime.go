@@ -21,7 +21,12 @@ func (a *Agent) withRuntime(file *config.Config) *config.Config {
 	for _, p := range file.SecretFaults() {
 		a.alarm("config", p.Error())
 	}
-	cfg, err := file.LoadRuntime()
+	// The database does not move before the agent starts again.
+	inForce := file
+	if old := a.config(); old != nil {
+		inForce = old
+	}
+	cfg, err := file.LoadRuntime(inForce.RuntimePath())
 	if err != nil {
 		a.alarm("config", "what was set at run time was not taken in full: "+err.Error())
 	}

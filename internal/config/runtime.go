@@ -81,17 +81,18 @@ func (c *Config) Overlay(name string, data []byte) (*Config, Problems) {
 	return over, d.problems
 }
 
-// LoadRuntime returns c with what was set at run time, and the faults in that.
-// The file need not exist, and is nothing to those who may not read it.
-func (c *Config) LoadRuntime() (*Config, error) {
-	data, err := read(c.RuntimePath())
+// LoadRuntime returns c with what was set at run time, read from path, and the
+// faults in that. The file need not exist, and is nothing to those who may not
+// read it.
+func (c *Config) LoadRuntime(path string) (*Config, error) {
+	data, err := read(path)
 	switch {
 	case errors.Is(err, ErrMissing), errors.Is(err, fs.ErrPermission):
 		return c, nil
 	case err != nil:
 		return c, err
 	}
-	over, problems := c.Overlay(c.RuntimePath(), data)
+	over, problems := c.Overlay(path, data)
 	return over, problems.Err()
 }
 

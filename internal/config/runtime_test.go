@@ -114,7 +114,7 @@ func TestUpdateRuntime(t *testing.T) {
 	if err != nil || over.Response.Mode != ModeObserve {
 		t.Fatal(err)
 	}
-	if back, err := file.LoadRuntime(); err != nil || !same(back, over) {
+	if back, err := file.LoadRuntime(path); err != nil || !same(back, over) {
 		t.Errorf("read again: %v, %v", err, Changed(back, over))
 	}
 	var problems Problems
@@ -132,13 +132,13 @@ func TestUpdateRuntime(t *testing.T) {
 	if over, err := set("response.auto_block", "false"); err != nil || over.Response.AutoBlock || over.Response.Mode != ModeObserve || over.Response.MaxBlocks != 50_000 {
 		t.Errorf("%v, %+v", err, over)
 	}
-	if over, err := file.LoadRuntime(); !errors.As(err, &problems) || over.Response.Mode != ModeObserve {
+	if over, err := file.LoadRuntime(path); !errors.As(err, &problems) || over.Response.Mode != ModeObserve {
 		t.Errorf("%v", err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if over, err := file.LoadRuntime(); err != nil || over != file {
+	if over, err := file.LoadRuntime(path); err != nil || over != file {
 		t.Errorf("nothing set: %v", err)
 	}
 }

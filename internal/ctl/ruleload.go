@@ -29,7 +29,7 @@ func (a *app) localConfig() (*config.Config, error) {
 	cfg, err := config.LoadWith(a.configFile, config.Options{Lenient: true})
 	switch {
 	case err == nil:
-		cfg, err = cfg.LoadRuntime()
+		cfg, err = cfg.LoadRuntime(cfg.RuntimePath())
 		if err != nil {
 			a.warn(err.Error())
 		}
