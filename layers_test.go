@@ -47,6 +47,7 @@ var layers = map[string][]string{
 
 	"internal/config":    {""},
 	"internal/logging":   {},
+	"internal/metrics":   {},
 	"internal/sandbox":   {},
 	"internal/netnstest": {},
 
@@ -56,7 +57,7 @@ var layers = map[string][]string{
 	// Programs join things.
 	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
-		"internal/geo", "internal/control", "internal/host", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
+		"internal/geo", "internal/control", "internal/host", "internal/metrics", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/enforce"}, // to open the firewall when the agent is dead

@@ -29,6 +29,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
+	"github.com/sentinel-ai/sentinel-ai/internal/metrics"
 	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
 	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
@@ -74,6 +75,7 @@ type Agent struct {
 	backend  enforce.Backend
 	why      string // the reason for the backend
 	server   *control.Server
+	metrics  *metrics.Server // nil: not configured, or it cannot be had
 
 	// calls are functions to run in the engine's goroutine; gone is closed
 	// when it has ended.
@@ -106,6 +108,7 @@ type Agent struct {
 	dbErr     string
 	usage     usage
 	pulse     pulse
+	tally     *tally
 	tails     tails
 	lines     sync.Map // source id to *lineCounts
 	sight     sight
@@ -130,6 +133,7 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 		calls:   make(chan func()),
 		gone:    make(chan struct{}),
 		feeds:   make(map[string]*feed),
+		tally:   newTally(),
 	}
 	a.admins = newAdmins(opt.Utmp)
 	cfg := a.withRuntime(opt.Config)
@@ -161,11 +165,18 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("making the control socket: %w", err), st.Close())
 	}
+	a.listenMetrics()
 	return a, nil
 }
 
 // Close releases what New opened.
-func (a *Agent) Close() error { return errors.Join(a.server.Close(), a.store.Close()) }
+func (a *Agent) Close() error {
+	var err error
+	if a.metrics != nil {
+		err = a.metrics.Close()
+	}
+	return errors.Join(err, a.server.Close(), a.store.Close())
+}
 
 // Run works until ctx ends, then stops in order: the readers first, then the
 // engine, which takes in what was read and commits it, then the rest. The
@@ -201,6 +212,9 @@ func (a *Agent) Run(ctx context.Context) error {
 
 	others.Go(func() error { a.tidy(rest); return nil })
 	others.Go(func() error { a.watchdog(rest); return nil })
+	if a.metrics != nil {
+		others.Go(func() error { return a.metrics.Run(rest) })
+	}
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
 		"rules", rules, "pid", os.Getpid())
@@ -396,6 +410,7 @@ const maxAlarms = 20
 // alarm remembers and logs something about the agent itself.
 func (a *Agent) alarm(kind, text string) {
 	a.log.Warn("alarm", "kind", kind, "text", text)
+	a.tally.alarm(kind)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.alarms) == maxAlarms {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,10 @@ type pending struct {
 	updated time.Time
 	// open are the cases counted as opened, so that each counts once.
 	open map[string]struct{}
+	// opened counts them by severity, blocked the blocks by origin, since the
+	// start.
+	opened  [sentinel.NumSeverities]uint64
+	blocked [len(origins)]uint64
 	// shapes is how many unparsed lines were sampled since the last commit.
 	shapes int
 }
@@ -68,6 +73,7 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 				p.open = make(map[string]struct{})
 			}
 			p.open[t.ID] = struct{}{}
+			p.opened[min(int(t.Severity), len(p.opened)-1)]++
 			opened++
 		}
 		if known && !acted && !p.holds(t.ID) {
@@ -81,7 +87,11 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 		p.threat(t)
 	}
 	for _, b := range fx.Blocks {
-		p.results.Blocks = append(p.results.Blocks, b.Record())
+		rec := b.Record()
+		p.results.Blocks = append(p.results.Blocks, rec)
+		if i := slices.Index(origins[:], rec.Origin); i >= 0 {
+			p.blocked[i]++
+		}
 	}
 	for _, prefix := range fx.Unblocked {
 		u := store.Unblock{Prefix: prefix, At: now, Status: store.StatusExpired}

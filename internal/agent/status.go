@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
@@ -31,12 +32,17 @@ func (c *lineCounts) add(n store.Count) {
 type snapshot struct {
 	blocks, simulated int
 	state             []control.StateSize
+	opened            [sentinel.NumSeverities]uint64
+	blocked           [len(origins)]uint64
+	detections        uint64
 }
 
 // takeSnapshot is called in the engine's goroutine.
 func (a *Agent) takeSnapshot() {
+	st := a.engine.Decider().Stats()
 	a.snapshot.Store(&snapshot{
-		blocks: a.engine.Decider().Stats().Blocks, simulated: a.engine.Decider().Stats().Simulated, state: a.stateSizes(),
+		blocks: st.Blocks, simulated: st.Simulated, state: a.stateSizes(),
+		opened: a.pending.opened, blocked: a.pending.blocked, detections: st.Detections,
 	})
 }
 

@@ -27,8 +27,10 @@ func (a *Agent) beat() { a.pulse.beaten.Store(int64(time.Since(a.started))) }
 
 // whileStoring runs f, which waits for the disk.
 func (a *Agent) whileStoring(f func() error) error {
-	a.pulse.storing.Store(int64(time.Since(a.started)))
+	begun := time.Since(a.started)
+	a.pulse.storing.Store(int64(begun))
 	defer func() {
+		a.tally.commits.Observe(time.Since(a.started) - begun)
 		a.beat()
 		a.pulse.storing.Store(0)
 	}()

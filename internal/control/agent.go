@@ -9,6 +9,8 @@ import "context"
 // text is logged. Results must not be changed after they were returned.
 type Agent interface {
 	Status(ctx context.Context, peer Peer) (*Status, error)
+	// Metrics returns figures for Prometheus.
+	Metrics(ctx context.Context, peer Peer) (*MetricsResult, error)
 	// Reload reads the configuration and the rules again. If that fails,
 	// nothing changes and the error says why.
 	Reload(ctx context.Context, peer Peer) (*ReloadResult, error)

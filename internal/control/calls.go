@@ -16,6 +16,11 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return ask[Status](ctx, c, MethodStatus, nil)
 }
 
+// Metrics calls agent.metrics.
+func (c *Client) Metrics(ctx context.Context) (*MetricsResult, error) {
+	return ask[MetricsResult](ctx, c, MethodMetrics, nil)
+}
+
 // Reload calls agent.reload.
 func (c *Client) Reload(ctx context.Context) (*ReloadResult, error) {
 	return ask[ReloadResult](ctx, c, MethodReload, nil)

@@ -27,6 +27,7 @@ func TestEveryCall(t *testing.T) {
 		call func() (any, error)
 	}{
 		{"status <nil>", func() (any, error) { return c.Status(ctx) }},
+		{"metrics <nil>", func() (any, error) { return c.Metrics(ctx) }},
 		{"reload <nil>", func() (any, error) { return c.Reload(ctx) }},
 		{"threats " + fmt.Sprintf("%+v", ThreatsParams{MinSeverity: nil, Since: since, IP: ip, Limit: 5}), func() (any, error) {
 			return c.Threats(ctx, ThreatsParams{Since: since, IP: ip, Limit: 5})

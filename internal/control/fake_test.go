@@ -62,6 +62,11 @@ func (f *fake) Status(ctx context.Context, peer Peer) (*Status, error) {
 	return &Status{Version: "1", PID: 7, Uptime: Seconds(90 * time.Second), Health: HealthOK}, nil
 }
 
+func (f *fake) Metrics(_ context.Context, peer Peer) (*MetricsResult, error) {
+	f.note("metrics", peer, nil)
+	return &MetricsResult{Text: "x 1\n"}, nil
+}
+
 func (f *fake) Reload(_ context.Context, peer Peer) (*ReloadResult, error) {
 	f.note("reload", peer, nil)
 	return &ReloadResult{Generation: 2}, nil

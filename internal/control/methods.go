@@ -28,6 +28,7 @@ func methods() []method {
 	return []method{
 		bare(MethodStatus, RoleMember, Agent.Status),
 		bare(MethodReload, RoleAdmin, Agent.Reload),
+		bare(MethodMetrics, RoleMember, Agent.Metrics),
 		full(MethodThreats, RoleMember, Agent.Threats),
 		full(MethodThreat, RoleMember, Agent.Threat),
 		full(MethodExplain, RoleMember, Agent.Explain),

@@ -10,6 +10,7 @@ import (
 const (
 	MethodStatus       = "agent.status"
 	MethodReload       = "agent.reload"
+	MethodMetrics      = "agent.metrics"
 	MethodThreats      = "threats.list"
 	MethodThreat       = "threats.get"
 	MethodExplain      = "threats.explain"
@@ -148,6 +149,12 @@ type SourceStatus struct {
 	// Losses counts how often lines may have been lost: truncations, and files
 	// that were not found again after a restart.
 	Losses uint64 `json:"losses,omitempty"`
+}
+
+// MetricsResult is the answer to agent.metrics.
+type MetricsResult struct {
+	// Text is in the text format of Prometheus.
+	Text string `json:"text"`
 }
 
 // Totals sums up a day.

@@ -106,7 +106,7 @@ the same engine and needs no agent.`,
 	add("watch", newStatus(a), newThreats(a), newAI(a))
 	add("act", newBlock(a), newConfirm(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
 	add("logs", newLogs(a), newRules(a), newExplainLine(a))
-	add("agent", newConfig(a), newReload(a), newVersion(a))
+	add("agent", newConfig(a), newReload(a), newMetrics(a), newVersion(a))
 	root.AddCommand(newExitCodes())
 	root.SetUsageTemplate(strings.TrimRight(root.UsageTemplate(), "\n") + `{{if not .HasParent}}
 

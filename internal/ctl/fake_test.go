@@ -89,6 +89,10 @@ func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
 	return st, nil
 }
 
+func (f *fake) Metrics(context.Context, control.Peer) (*control.MetricsResult, error) {
+	return &control.MetricsResult{Text: "# TYPE sentinel_lines_total counter\nsentinel_lines_total{source=\"/var/log/auth.log\"} 40001\n"}, nil
+}
+
 func (f *fake) Reload(context.Context, control.Peer) (*control.ReloadResult, error) {
 	if err := f.deny(); err != nil {
 		return nil, err
