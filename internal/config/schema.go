@@ -118,6 +118,21 @@ func Keys() []string {
 	return keys
 }
 
+// Words returns the values that a key may have, if these are few words.
+func Words(key string) []string {
+	v, err := lookup(key)
+	if err != nil {
+		return nil
+	}
+	switch v := v.(type) {
+	case *boolean:
+		return []string{"true", "false"}
+	case interface{ options() []string }:
+		return v.options()
+	}
+	return nil
+}
+
 // Changed returns the keys whose values differ, sorted.
 func Changed(a, b *Config) []string {
 	return differences(schema(a), schema(b))

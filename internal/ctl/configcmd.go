@@ -13,7 +13,7 @@ import (
 
 func newConfig(a *app) *cobra.Command {
 	return group("config", "The configuration: show it, change it, check it", newConfigShow(a), newConfigGet(a), newConfigDiff(a),
-		newConfigSet(a), newConfigUnset(a), newConfigAdd(a), newConfigRemove(a), newConfigEdit(a), newConfigValidate(a))
+		newConfigSet(a), newConfigUnset(a), newConfigAdd(a), newConfigRemove(a), newConfigEdit(a), newConfigValidate(a), newConfigSchema(a))
 }
 
 func newConfigShow(a *app) *cobra.Command {
@@ -111,6 +111,22 @@ func newConfigValidate(a *app) *cobra.Command {
 			}
 			a.out.printf("%s: %s\n", clean(path), a.out.paint(styleGood, "no faults"))
 			return nil
+		},
+	}
+}
+
+func newConfigSchema(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print a JSON Schema of the configuration file, for editors", Args: noArgs,
+		Long: `Print a JSON Schema of the configuration file. Editors with a YAML language server
+complete and check keys by it if the file begins with
+# yaml-language-server: $schema=PATH`,
+		RunE: func(*cobra.Command, []string) error {
+			text, err := config.JSONSchema()
+			if err == nil {
+				a.out.printf("%s\n", text)
+			}
+			return err
 		},
 	}
 }

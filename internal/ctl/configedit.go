@@ -105,7 +105,8 @@ func (a *app) editUntilGood(ctx context.Context, name string, before []byte) ([]
 	}
 }
 
-// runEditor runs the user's editor, which may be a command with arguments.
+// runEditor runs the user's editor, which may be a command with arguments. Ctrl-C
+// is the editor's to act upon.
 func (a *app) runEditor(ctx context.Context, name string) error {
 	editor := a.env("VISUAL")
 	if editor == "" {
@@ -119,7 +120,7 @@ func (a *app) runEditor(ctx context.Context, name string) error {
 	if editor == "" {
 		return errors.New("there is no editor: set EDITOR to the command of one")
 	}
-	c := exec.CommandContext(ctx, "/bin/sh", "-c", editor+` "$@"`, editor, name)
+	c := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", editor+` "$@"`, editor, name)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("running the editor %s: %w", editor, err)

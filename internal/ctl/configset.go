@@ -17,6 +17,7 @@ import (
 func newConfigGet(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "get KEY|SECTION", Short: "Show one value of the configuration in use, or one section", Args: someArgs(1, 1, "one key or section"),
+		ValidArgsFunction: completeKey,
 		Long: `Show the value of a key that the agent uses, or a whole section. Standard output
 has the value alone; where it comes from is told beside it, on standard error.
 If the agent is not running, the file is asked instead.`,
@@ -89,6 +90,17 @@ func newConfigDiff(a *app) *cobra.Command {
 	}
 }
 
+// completeKey offers the keys to the shell, and behind a key its words.
+func completeKey(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case len(args) == 0:
+		return config.Keys(), cobra.ShellCompDirectiveNoFileComp
+	case len(args) == 1 && cmd.Name() == "set":
+		return config.Words(args[0]), cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
 // whereLong is what all changes have in common.
 const whereLong = `
 
@@ -117,7 +129,8 @@ func newConfigSet(a *app) *cobra.Command {
 	var ch change
 	return ch.flag(&cobra.Command{
 		Use: "set KEY VALUE", Short: "Change one value of the configuration", Args: someArgs(2, 2, "a key and its value"),
-		Long: "Give a key of the configuration a value. That of a list is written [a, b] or a,b." + whereLong,
+		ValidArgsFunction: completeKey,
+		Long:              "Give a key of the configuration a value. That of a list is written [a, b] or a,b." + whereLong,
 		Example: `  sentinelctl config set response.mode observe
   sentinelctl config set response.block_duration.HIGH 6h
   sentinelctl config set detection.rules.disabled '[WEB_FLOOD]'
@@ -137,7 +150,8 @@ func newConfigUnset(a *app) *cobra.Command {
 	var ch change
 	return ch.flag(&cobra.Command{
 		Use: "unset KEY|SECTION", Short: "Take a value out of the configuration, so that the default holds", Args: someArgs(0, 1, "one key or section"),
-		Long: "Take a key or section out of the configuration, so that the defaults hold.\nWith --runtime and no key, all that was set at run time is taken back." + whereLong,
+		ValidArgsFunction: completeKey,
+		Long:              "Take a key or section out of the configuration, so that the defaults hold.\nWith --runtime and no key, all that was set at run time is taken back." + whereLong,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0:
@@ -173,7 +187,7 @@ func newConfigRemove(a *app) *cobra.Command {
 // newConfigList is a command that changes one entry of a list.
 func newConfigList(a *app, edit func(data []byte, key, entry string) ([]byte, error), c *cobra.Command) *cobra.Command {
 	var ch change
-	c.Args = someArgs(2, 2, "the key of a list and an entry")
+	c.Args, c.ValidArgsFunction = someArgs(2, 2, "the key of a list and an entry"), completeKey
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		key, entry := args[0], args[1]
 		ch.key = key
