@@ -26,6 +26,8 @@ const (
 	TypeDB       SourceType = "db"
 	TypeJSON     SourceType = "json"
 	TypeApp      SourceType = "app"
+	// TypeJournal is the journal of systemd; its entries are of all programs.
+	TypeJournal SourceType = "journald"
 )
 
 // EventType says what happened, whatever program said it.

@@ -13,12 +13,33 @@ type Line struct {
 	Text string
 	// Cut says that the line was longer than MaxLine.
 	Cut bool
+	// Trust says what vouches for the header in Text.
+	Trust Trust
 }
+
+// Trust says how far the header of a line is to be believed: who wrote it. Any
+// local user can write a line for syslog under any name; the journal knows the
+// writer from the kernel.
+type Trust uint8
+
+const (
+	// TrustHeader: the header is taken at its word. So it is with files, which
+	// say nothing about the writer, and with entries of the journal whose
+	// writer is what it calls itself.
+	TrustHeader Trust = iota
+	// TrustLocal: the journal vouches for the program, but it is one that any
+	// local user runs (sudo, su): no address in the line is believed.
+	TrustLocal
+	// TrustNone: the writer is not what it calls itself. The line is text: it
+	// tells of no login, no user and no address.
+	TrustNone
+)
 
 // Position says how far a source has been read. It is stored in one
 // transaction with the results of the lines before it.
 type Position struct {
-	// Source is the id of the source: its configured path or glob member.
+	// Source is the id of the source: its configured path or glob member, or
+	// "journal".
 	Source string
 	// Path is the file that was read (a rotated one keeps its new name).
 	Path string
@@ -30,6 +51,9 @@ type Position struct {
 	// Fingerprint is a hash of the first FingerprintLen bytes of the file.
 	Fingerprint    uint64
 	FingerprintLen int
+	// Cursor is the journal's name for the entry read last; the fields from
+	// Device on are of files alone.
+	Cursor string
 }
 
 // Batch is a run of lines of one source and the position after them.

@@ -107,7 +107,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 	recognised := uint64(0)
 	for i := range b.Lines {
 		text := b.Lines[i].Text
-		step := a.engine.Line(f.source, text, b.Read, b.ModTime)
+		step := a.engine.Entry(f.source, &b.Lines[i], b.Read, b.ModTime)
 		n.Events++
 		if step.Parsed {
 			n.Parsed++

@@ -25,13 +25,18 @@ import (
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
-// Source is one entry of the configuration: a file or a glob.
+// Source is one entry of the configuration: a file, a glob or, by its Type, a
+// journal.
 type Source struct {
-	// ID names the source. Empty means Path.
+	// ID names the source. Empty means Path, or JournalID without one.
 	ID string
 	// Path is an absolute path of a file, or a pattern of filepath.Match. Each
 	// file that a pattern matches is a source of its own, whose id is its path.
+	// Of a journal it is the directory of its files; empty is the host's own.
 	Path string
+	// Units are the only ones whose entries are read of a journal; they may be
+	// patterns. None means all.
+	Units []string
 	// Type goes into every batch.
 	Type sentinel.SourceType
 	// FromStart reads files without a stored position from their beginning
@@ -63,6 +68,8 @@ type Config struct {
 
 	// noInotify makes tests do without.
 	noInotify bool
+	// journalctl is another program in tests.
+	journalctl string
 }
 
 // Bounds of Config.
@@ -94,6 +101,9 @@ func (c *Config) complete() error {
 	if c.Linger == 0 {
 		c.Linger = defaultLinger
 	}
+	if c.journalctl == "" {
+		c.journalctl = "journalctl"
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -114,11 +124,12 @@ func (c *Config) complete() error {
 
 // Collector follows files. Make it with New, start it with Run.
 type Collector struct {
-	cfg   Config
-	roots []string
-	plain []Source // sources without pattern characters
-	globs []Source
-	from  map[string]sentinel.Position
+	cfg      Config
+	roots    []string
+	plain    []Source // sources without pattern characters
+	globs    []Source
+	journals []*journal
+	from     map[string]sentinel.Position
 
 	out     chan<- sentinel.Batch
 	stopped <-chan struct{}
@@ -147,12 +158,19 @@ func New(cfg Config, from []sentinel.Position) (*Collector, error) {
 	c.bufs.New = func() any { b := make([]byte, cfg.BatchBytes); return &b }
 	var faults []error
 	ids := map[string]bool{}
+	var journals []Source
 	for _, s := range cfg.Sources {
-		if !filepath.IsAbs(s.Path) {
+		own := s.Type == sentinel.TypeJournal && s.Path == ""
+		if own && s.ID == "" {
+			s.ID = JournalID
+		}
+		if !own && !filepath.IsAbs(s.Path) {
 			faults = append(faults, fmt.Errorf("source %q: path %q is not absolute", s.ID, s.Path))
 			continue
 		}
-		s.Path = filepath.Clean(s.Path)
+		if !own {
+			s.Path = filepath.Clean(s.Path)
+		}
 		if s.ID == "" {
 			s.ID = s.Path
 		}
@@ -161,6 +179,10 @@ func New(cfg Config, from []sentinel.Position) (*Collector, error) {
 			continue
 		}
 		ids[s.ID] = true
+		if s.Type == sentinel.TypeJournal {
+			journals = append(journals, s)
+			continue
+		}
 		if !isGlob(s.Path) {
 			c.plain = append(c.plain, s)
 			continue
@@ -189,6 +211,9 @@ func New(cfg Config, from []sentinel.Position) (*Collector, error) {
 		c.from[p.Source] = p
 	}
 	c.cfg = cfg
+	for _, s := range journals {
+		c.journals = append(c.journals, c.newJournal(s))
+	}
 	return c, nil
 }
 
@@ -214,6 +239,9 @@ func (c *Collector) Run(ctx context.Context, out chan<- sentinel.Batch) error {
 	if c.watch != nil {
 		wg.Go(func() { c.watch.run(c.overflow) })
 	}
+	for _, j := range c.journals {
+		wg.Go(func() { j.run(ctx) })
+	}
 	c.scanLoop(ctx, &wg)
 	if c.watch != nil {
 		c.watch.close()
@@ -233,8 +261,8 @@ func (c *Collector) overflow() {
 	c.rescan.wake(wakeAll)
 }
 
-// Status returns one entry for each file followed and for each glob that
-// matches nothing, ordered by path. It may be called at any time.
+// Status returns one entry for each file and journal followed and for each glob
+// that matches nothing, ordered by path. It may be called at any time.
 func (c *Collector) Status() []Status {
 	c.mu.Lock()
 	list := make([]Status, 0, len(c.followers)+len(c.waiting))
@@ -243,6 +271,9 @@ func (c *Collector) Status() []Status {
 	}
 	list = append(list, c.waiting...)
 	c.mu.Unlock()
+	for _, j := range c.journals {
+		list = append(list, j.status())
+	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Path < list[j].Path })
 	return list
 }

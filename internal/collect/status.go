@@ -51,6 +51,9 @@ type Status struct {
 	// Lag is the number of bytes written and not yet handed over, including
 	// files waiting for their turn.
 	Lag int64
+	// Behind is how old the entry of a journal is that is being handed over while
+	// more wait, 0 if none do: the lag where bytes mean nothing.
+	Behind time.Duration
 	// Blocked says that a batch waits to be taken.
 	Blocked bool
 	// Hinted says that inotify works for it; otherwise it is polled.
@@ -59,7 +62,9 @@ type Status struct {
 	// sentinel.MaxLine. NULs is the number of bytes skipped in front of lines.
 	Lines, Bytes, Cut, NULs int64
 	// Rotations counts files that took the path of another; Losses how often
-	// lines may have been lost: truncations, and files that were not found
-	// again after a restart.
+	// lines may have been lost: truncations, files that were not found again
+	// after a restart, and gaps in a journal.
 	Rotations, Losses int64
+	// Note says when and why lines may have been lost last.
+	Note string
 }

@@ -115,6 +115,12 @@ func (e *Engine) Line(src *Source, text string, now, mod time.Time) *Step {
 	return e.take(src, parsed, now)
 }
 
+// Entry is Line for a line that says how far its header is to be believed.
+func (e *Engine) Entry(src *Source, l *sentinel.Line, now, mod time.Time) *Step {
+	parsed := src.parser.ParseAs(l.Trust, l.Text, now, mod, &src.event)
+	return e.take(src, parsed, now)
+}
+
 // Replay takes in one line of an old log. It happens at the greatest event time
 // so far, as far as that is not beyond mod (if given): a single line with a
 // stamp in the future must not make all others late.

@@ -125,6 +125,22 @@ func (p *Parser) Parse(line string, now, ref time.Time, ev *sentinel.Event) bool
 	return p.any(line, now, ref, ev)
 }
 
+// ParseAs is Parse for a line whose header is believed as far as t says.
+func (p *Parser) ParseAs(t sentinel.Trust, line string, now, ref time.Time, ev *sentinel.Event) bool {
+	ok := p.Parse(line, now, ref, ev)
+	switch t {
+	case sentinel.TrustLocal:
+		ev.SrcIP, ev.DstIP, ev.PeerIP = netip.Addr{}, netip.Addr{}, netip.Addr{}
+		ev.SrcPort, ev.DstPort, ev.XFF, ev.FromHeader = 0, 0, "", false
+	case sentinel.TrustNone:
+		head := *ev
+		p.fill(line, now, ev)
+		ev.SourceType = sentinel.TypeSyslog
+		ev.Time, ev.Host, ev.Program, ev.PID, ev.Message = head.Time, head.Host, head.Program, head.PID, head.Message
+	}
+	return ok
+}
+
 // fill sets what needs no parsing.
 func (p *Parser) fill(line string, now time.Time, ev *sentinel.Event) {
 	ev.Reset()

@@ -299,7 +299,7 @@ func (tx *writer) progress(r *Results) error {
 		p := &r.Positions[i]
 		seen, kind := lastOf(r.Counters, p.Source)
 		if err := tx.exec(stmtSource, p.Source, p.Path, int64(p.Device), int64(p.Inode), p.Offset,
-			int64(p.Fingerprint), p.FingerprintLen, string(kind), stamp(seen), mustStamp(tx.s.opts.Now())); err != nil {
+			int64(p.Fingerprint), p.FingerprintLen, p.Cursor, string(kind), stamp(seen), mustStamp(tx.s.opts.Now())); err != nil {
 			return fmt.Errorf("storing position of %s: %w", p.Source, err)
 		}
 	}

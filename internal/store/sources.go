@@ -24,7 +24,7 @@ type Source struct {
 func (s *Store) Sources(ctx context.Context) (list []Source, err error) {
 	err = s.view(ctx, "reading log sources", func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT id, path, type, device, coalesce(last_inode, 0), last_offset,
-			fingerprint, fingerprint_len, discovered_at, coalesce(last_event_at, '') FROM log_sources ORDER BY id`)
+			fingerprint, fingerprint_len, cursor, discovered_at, coalesce(last_event_at, '') FROM log_sources ORDER BY id`)
 		if err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (s *Store) Sources(ctx context.Context) (list []Source, err error) {
 			var device, inode, fingerprint int64
 			p := &src.Position
 			if err := rows.Scan(&p.Source, &p.Path, &kind, &device, &inode, &p.Offset, &fingerprint,
-				&p.FingerprintLen, &discovered, &last); err != nil {
+				&p.FingerprintLen, &p.Cursor, &discovered, &last); err != nil {
 				return err
 			}
 			p.Device, p.Inode, p.Fingerprint = uint64(device), uint64(inode), uint64(fingerprint)

@@ -84,11 +84,11 @@ var statements = [numStmts]string{
 		WHERE status = 'active' AND expires_at <= ?`,
 
 	stmtSource: `INSERT INTO log_sources (id, path, device, last_inode, last_offset, fingerprint, fingerprint_len,
-			type, last_event_at, discovered_at)
-		VALUES (` + marks(10) + `)
+			cursor, type, last_event_at, discovered_at)
+		VALUES (` + marks(11) + `)
 		ON CONFLICT (id) DO UPDATE SET path = excluded.path, device = excluded.device,
 			last_inode = excluded.last_inode, last_offset = excluded.last_offset,
-			fingerprint = excluded.fingerprint, fingerprint_len = excluded.fingerprint_len,
+			fingerprint = excluded.fingerprint, fingerprint_len = excluded.fingerprint_len, cursor = excluded.cursor,
 			type = CASE excluded.type WHEN '' THEN type ELSE excluded.type END,
 			last_event_at = coalesce(excluded.last_event_at, last_event_at)`,
 	stmtSourceSeen: `UPDATE log_sources SET last_event_at = ? WHERE id = ?`,
