@@ -84,8 +84,16 @@ func sources(cfg *config.Config) []collect.Source {
 	for _, s := range cfg.Logs.Sources {
 		out = append(out, collect.Source{Path: s.Path, Type: s.Type, FromStart: s.FromStart})
 	}
+	journal := cfg.Logs.Journal == config.JournalOn ||
+		cfg.Logs.Journal == config.JournalAuto && cfg.Logs.Discovery && collect.JournalWorks() == nil
+	if journal {
+		out = append(out, collect.Source{Type: sentinel.TypeJournal, Units: cfg.Logs.JournalUnits})
+	}
 	if cfg.Logs.Discovery {
 		for _, c := range host.Discover("/") {
+			if journal && len(cfg.Logs.JournalUnits) == 0 && collect.CopyOfJournal(c.Path) {
+				continue
+			}
 			if !known(c.Path) {
 				out = append(out, collect.Source{Path: c.Path, Type: c.Type})
 			}

@@ -181,8 +181,8 @@ func (a *Agent) sources() []control.SourceStatus {
 	}
 	for _, st := range c.Status() {
 		row := control.SourceStatus{
-			ID: st.Source, Path: st.Path, Type: st.Type, State: string(st.State), Reason: st.Error,
-			LastEvent: st.LastRead, Lag: st.Lag, Cut: uint64(st.Cut), Rotations: uint64(st.Rotations), Losses: uint64(st.Losses),
+			ID: st.Source, Path: st.Path, Type: st.Type, State: string(st.State), Reason: cmp.Or(st.Error, st.Note),
+			LastEvent: st.LastRead, Lag: st.Lag, Behind: control.Seconds(st.Behind), Cut: uint64(st.Cut), Rotations: uint64(st.Rotations), Losses: uint64(st.Losses),
 		}
 		if a.stuck(&st, time.Since(a.started), maxReaderPause) {
 			row.State, row.Reason = string(collect.StateFailing), "its reader hangs since "+st.Looked.Format(time.TimeOnly)

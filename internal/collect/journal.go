@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -388,24 +389,57 @@ func (j *journal) readable() error {
 	if j.src.Path == "" {
 		dirs = journalDirs
 	}
-	var denied error
+	_, err := newestJournal(dirs)
+	return err
+}
+
+// newestJournal returns when one of the journal's files was written to last,
+// zero without files. It fails if there are files and none can be read.
+func newestJournal(dirs []string) (newest time.Time, err error) {
 	for _, dir := range dirs {
 		for _, pattern := range []string{"*.journal", "*/system.journal"} {
 			files, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are valid
 			for _, path := range files {
-				f, err := os.Open(path)
-				if err == nil {
-					f.Close()
-					return nil
+				f, ferr := os.Open(path)
+				if ferr != nil {
+					if isDenied(ferr) {
+						err = fmt.Errorf("opening %s: %w; add the agent's user to the group systemd-journal", path, os.ErrPermission)
+					}
+					continue
 				}
-				if isDenied(err) {
-					denied = fmt.Errorf("opening %s: %w; add the agent's user to the group systemd-journal", path, os.ErrPermission)
+				info, ferr := f.Stat()
+				f.Close()
+				if ferr == nil && info.ModTime().After(newest) {
+					newest = info.ModTime()
 				}
 			}
 		}
 	}
-	return denied
+	if !newest.IsZero() {
+		return newest, nil
+	}
+	return newest, err
 }
+
+// copies are the files to which syslog writes what it has from the journal.
+var copies = []string{"auth.log", "secure", "syslog", "messages", "kern.log", "mail.log", "mail.err", "maillog", "daemon.log", "user.log", "cron.log", "cron", "ufw.log"}
+
+// CopyOfJournal reports whether a file below /var/log is one that syslog copies
+// from the journal. One with lines that are newer than the journal is not.
+func CopyOfJournal(path string) bool {
+	if filepath.Dir(path) != "/var/log" || !slices.Contains(copies, filepath.Base(path)) {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return true
+	}
+	newest, err := newestJournal(journalDirs)
+	return err == nil && info.ModTime().Before(newest.Add(copyLead))
+}
+
+// copyLead is how much newer than the journal its copy may look.
+const copyLead = time.Minute
 
 // journalDirs are where the host's own journal is kept.
 var journalDirs = []string{"/run/log/journal", "/var/log/journal"}
@@ -461,4 +495,20 @@ func (t *tailBuffer) String() string {
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
 	return string(bytes.ToValidUTF8([]byte(text[strings.LastIndexByte(text, '\n')+1:]), []byte("?")))
+}
+
+// JournalWorks says why the host's own journal cannot be followed, nil if it
+// can: journald runs, journalctl is there, and the files can be read.
+func JournalWorks() error {
+	if err := journaldAlive(); err != nil {
+		return err
+	}
+	if _, err := exec.LookPath("journalctl"); err != nil {
+		return errNoJournalctl
+	}
+	newest, err := newestJournal(journalDirs)
+	if err == nil && newest.IsZero() {
+		err = errors.New("there are no files of a journal")
+	}
+	return err
 }

@@ -59,6 +59,14 @@ func hostname(v string) error { return name(v, 253) }
 
 func ruleID(v string) error { return name(v, 128) }
 
+// unitName checks the name of a systemd unit, or a pattern of names.
+func unitName(v string) error {
+	if v == "" || len(v) > 255 || v[0] == '-' || strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' || r == '=' }) >= 0 {
+		return fmt.Errorf("%s is not the name of a unit such as ssh.service", quote(v))
+	}
+	return nil
+}
+
 // name checks a word that travels into file names, logs and queries.
 func name(v string, longest int) error {
 	if v == "" || len(v) > longest || strings.IndexFunc(v, func(r rune) bool {

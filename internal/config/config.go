@@ -90,11 +90,27 @@ func (a *Agent) Level() slog.Level {
 type Logs struct {
 	// Discovery adds the usual log files that exist to Sources.
 	Discovery bool
+	// Journal says whether the host's own journal is read; JournalAuto reads it
+	// where it works and Discovery is on.
+	Journal Journal
+	// JournalUnits are the only units whose entries are read of it; none means
+	// all.
+	JournalUnits []string
 	// Sources are the files named in the configuration, in its order.
 	Sources []Source
 }
 
-// Source is one log file or a glob of them.
+// Journal says whether the journal is read.
+type Journal string
+
+// The values of Journal.
+const (
+	JournalAuto Journal = "auto"
+	JournalOn   Journal = "true"
+	JournalOff  Journal = "false"
+)
+
+// Source is one log file, a glob of them or the directory of a journal.
 type Source struct {
 	// Path is absolute; it may hold *, ? and [...].
 	Path string
@@ -232,7 +248,7 @@ func Default() *Config {
 			Socket:    "/run/sentinel/sentinel.sock",
 			Sandbox:   SandboxAuto,
 		},
-		Logs: Logs{Discovery: true},
+		Logs: Logs{Discovery: true, Journal: JournalAuto},
 		Detection: Detection{Rules: Rules{
 			Enabled:       true,
 			CustomDir:     "/etc/sentinel/rules.d",
@@ -295,6 +311,7 @@ func (c *Config) SecretFaults() Problems { return c.secrets }
 func (c *Config) Clone() *Config {
 	d := *c
 	d.set, d.over = maps.Clone(c.set), maps.Clone(c.over)
+	d.Logs.JournalUnits = append([]string(nil), c.Logs.JournalUnits...)
 	d.Logs.Sources = append([]Source(nil), c.Logs.Sources...)
 	for i := range d.Logs.Sources {
 		d.Logs.Sources[i].TrustedProxies = append([]netip.Prefix(nil), d.Logs.Sources[i].TrustedProxies...)

@@ -76,6 +76,8 @@ func TestEveryKey(t *testing.T) {
 agent: {id: web-1, hostname: web-1.example.org, log_level: warning, log_format: json, socket: /tmp/s.sock, sandbox: off}
 logs:
   discovery: false
+  journal: true
+  journal_units: [ssh.service, "postfix@*"]
   sources:
     - path: /var/log/auth.log
       type: ssh
@@ -111,7 +113,7 @@ performance: {batch_size: 1}
 	p := netip.MustParsePrefix
 	want := &Config{
 		Agent: Agent{"web-1", "web-1.example.org", "warning", "json", "/tmp/s.sock", SandboxOff},
-		Logs: Logs{false, []Source{
+		Logs: Logs{false, JournalOn, []string{"ssh.service", "postfix@*"}, []Source{
 			{"/var/log/auth.log", sentinel.TypeSSH, loopback, false, "local", time.Local},
 			{"/srv/*/access.log", sentinel.TypeNginx, []netip.Prefix{p("192.0.2.1/32"), p("2001:db8::/32"), p("198.51.100.0/24")}, true, "Europe/Berlin", berlin},
 			{"/var/log/syslog", sentinel.TypeSyslog, nil, false, "UTC", time.UTC},

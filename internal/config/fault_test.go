@@ -77,7 +77,7 @@ func faults() []struct {
 			}},
 		{"section is a text", "logs: true\n",
 			[]string{
-				`1:7+4 logs: expected the keys discovery, sources, found "true"`,
+				`1:7+4 logs: expected the keys discovery, journal, journal_units, sources, found "true"`,
 			}},
 		{"the file is a list", "- agent\n- logs\n",
 			[]string{
@@ -167,13 +167,25 @@ func faults() []struct {
 			[]string{
 				`3:13+13 logs.sources[0].path: "/var/log/[a" is not a pattern: a [ has no ], or a \ stands at the end`,
 			}},
+		{"journal as a pattern", "logs:\n  sources:\n    - {path: /srv/*/journal, type: journald}\n",
+			[]string{
+				`3:7+1 logs.sources[0]: "/srv/*/journal" is a pattern: expected the directory of a journal | write the directory that holds the *.journal files`,
+			}},
+		{"journal unknown word", "logs:\n  journal: maybe\n",
+			[]string{
+				`2:12+5 logs.journal: "maybe" is not one of auto, true, false`,
+			}},
+		{"journal unit", "logs:\n  journal_units: [\"--flush\"]\n",
+			[]string{
+				`2:19+9 logs.journal_units: "--flush" is not the name of a unit such as ssh.service`,
+			}},
 		{"source twice", "logs:\n  sources:\n    - path: /a\n    - path: /a\n",
 			[]string{
 				`4:7+1 logs.sources[1]: "/a" is already on line 3 | remove one of them`,
 			}},
 		{"source type", "logs:\n  sources:\n    - {path: /a, type: ngnix}\n",
 			[]string{
-				`3:24+5 logs.sources[0].type: "ngnix" is not one of auto, ssh, nginx, apache, syslog, kernel, firewall, audit, mail, ftp, dns, db, json, app | did you mean nginx?`,
+				`3:24+5 logs.sources[0].type: "ngnix" is not one of auto, ssh, nginx, apache, syslog, kernel, firewall, audit, mail, ftp, dns, db, json, app, journald | did you mean nginx?`,
 			}},
 		{"proxy", "logs:\n  sources:\n    - path: /a\n      trusted_proxies: [cloudflare]\n",
 			[]string{
@@ -388,7 +400,7 @@ func faults() []struct {
 				`4:9+1 response.mode: "x" is not one of observe, protect`,
 				`5:14+1 response.min_score: 7 is not between 0.6 and 1`,
 				`8:13+1 logs.sources[0].path: "a" is not an absolute path: it must begin with /`,
-				`9:13+1 logs.sources[0].type: "b" is not one of auto, ssh, nginx, apache, syslog, kernel, firewall, audit, mail, ftp, dns, db, json, app`,
+				`9:13+1 logs.sources[0].type: "b" is not one of auto, ssh, nginx, apache, syslog, kernel, firewall, audit, mail, ftp, dns, db, json, app, journald`,
 				`10:19+1 logs.sources[0].from_start: expected true or false, found the text "c"`,
 			}},
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
 // maxList is the longest list in the file.
@@ -290,6 +292,10 @@ func (t *sources) decode(d *decoder, key string, n *yaml.Node) {
 		}
 		if s.Path == "" {
 			d.at(c, name, "add 'path: /var/log/…'", "this source has no path")
+			continue
+		}
+		if s.Type == sentinel.TypeJournal && strings.ContainsAny(s.Path, "*?[") {
+			d.at(c, name, "write the directory that holds the *.journal files", "%s is a pattern: expected the directory of a journal", quote(s.Path))
 			continue
 		}
 		if first, ok := seen[s.Path]; ok {

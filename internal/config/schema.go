@@ -22,6 +22,8 @@ func schema(c *Config) section {
 		}},
 		{"logs", section{
 			{"discovery", &boolean{&c.Logs.Discovery}},
+			{"journal", newEnum(&c.Logs.Journal, JournalAuto, JournalOn, JournalOff)},
+			{"journal_units", &texts{p: &c.Logs.JournalUnits, check: unitName, what: "the name of a unit"}},
 			{"sources", &sources{&c.Logs.Sources}},
 		}},
 		{"detection", section{
@@ -86,7 +88,7 @@ func sourceTypes() []sentinel.SourceType {
 	return []sentinel.SourceType{
 		sentinel.TypeAuto, sentinel.TypeSSH, sentinel.TypeNginx, sentinel.TypeApache, sentinel.TypeSyslog,
 		sentinel.TypeKernel, sentinel.TypeFirewall, sentinel.TypeAudit, sentinel.TypeMail, sentinel.TypeFTP,
-		sentinel.TypeDNS, sentinel.TypeDB, sentinel.TypeJSON, sentinel.TypeApp,
+		sentinel.TypeDNS, sentinel.TypeDB, sentinel.TypeJSON, sentinel.TypeApp, sentinel.TypeJournal,
 	}
 }
 

@@ -128,7 +128,7 @@ type SourceStatus struct {
 	Path string              `json:"path"`
 	Type sentinel.SourceType `json:"type"`
 	// State is "active", "waiting", "denied", "missing" and so on; Reason says
-	// more where it is not active.
+	// more where it is not active, and when lines may have been lost last.
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
 	// LastEvent is when the last line was read.
@@ -143,11 +143,14 @@ type SourceStatus struct {
 	Unparsed uint64 `json:"unparsed"`
 	// Lag is how many bytes of the file are still to be read.
 	Lag int64 `json:"lag_bytes"`
+	// Behind is the same of a journal: how old the entry is that is read while
+	// more wait, 0 if none do.
+	Behind Seconds `json:"behind_seconds,omitzero"`
 	// Cut counts lines longer than sentinel.MaxLine, Rotations changes of file.
 	Cut       uint64 `json:"cut,omitempty"`
 	Rotations uint64 `json:"rotations,omitempty"`
-	// Losses counts how often lines may have been lost: truncations, and files
-	// that were not found again after a restart.
+	// Losses counts how often lines may have been lost: truncations, files that
+	// were not found again after a restart, and gaps in a journal.
 	Losses uint64 `json:"losses,omitempty"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,9 +59,17 @@ func (a *app) sourcesTable(list []control.SourceStatus) {
 			note = strings.TrimPrefix(note+"; reads "+x.Path, "; ")
 		}
 		t.add(plain(cmp.Or(x.ID, x.Path)), plain(string(x.Type)), cell{x.State, stateStyle(x.State)}, plain(ago(now, x.LastEvent)),
-			plain(thousands(x.Lines)), cell{share, st}, plain(size(uint64(max(0, x.Lag)))), plain(note))
+			plain(thousands(x.Lines)), cell{share, st}, plain(behind(x)), plain(note))
 	}
 	t.print(s)
+}
+
+// behind is how much of a log is still to be read.
+func behind(x *control.SourceStatus) string {
+	if d := time.Duration(x.Behind); d >= time.Second {
+		return short(d)
+	}
+	return size(uint64(max(0, x.Lag)))
 }
 
 func newTail(a *app) *cobra.Command {

@@ -27,6 +27,8 @@ type settings struct {
 	// logs are the files to read, by path, with their types. They are read from
 	// their beginning.
 	logs map[string]string
+	// journal lets the host's own journal be read.
+	journal bool
 	// response and rules are lines below response and detection.rules.
 	response, rules []string
 }
@@ -83,7 +85,7 @@ func (a *agentProc) configure(t *testing.T, s settings) {
 func (a *agentProc) config(s settings) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "agent:\n  socket: %s\n", a.path("run/s"))
-	fmt.Fprintf(&b, "logs:\n  discovery: false\n  sources:\n")
+	fmt.Fprintf(&b, "logs:\n  discovery: false\n  journal: %t\n  sources:\n", s.journal)
 	for path, kind := range s.logs {
 		fmt.Fprintf(&b, "    - {path: %s, type: %s, from_start: true}\n", path, kind)
 	}
