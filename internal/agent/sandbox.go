@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
@@ -69,7 +70,14 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 }
 
 // programs are those that the agent runs with a configuration.
-func programs(*config.Config) []string { return nil }
+func programs(cfg *config.Config) []string {
+	for _, s := range sources(cfg) {
+		if s.Type == sentinel.TypeJournal {
+			return []string{"journalctl"}
+		}
+	}
+	return nil
+}
 
 // reads are the places of logs, configuration and rules that a configuration
 // names.
@@ -82,6 +90,12 @@ func reads(cfg *config.Config) []string {
 		}
 	}
 	for _, s := range sources(cfg) {
+		if s.Type == sentinel.TypeJournal {
+			if s.Path != "" {
+				out = append(out, s.Path)
+			}
+			continue // the host's own is below logRoots
+		}
 		out = append(out, place(s.Path))
 		if target, ok := link(s.Path); ok {
 			out = append(out, place(target))

@@ -131,7 +131,7 @@ performance: {batch_size: 1}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 22 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 24 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }
