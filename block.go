@@ -46,7 +46,13 @@ type BlockRecord struct {
 	// configuration, or allowed a part of it later. The allowed part still
 	// passes, since allowed networks are matched first.
 	Forced bool `json:"forced,omitempty"`
+	// Proxied: the address was read from a forwarding header. The deny list of
+	// the proxy enforces the block, not the packet filter.
+	Proxied bool `json:"proxied,omitempty"`
 }
+
+// BackendProxy is the Action.Backend of blocks that are Proxied.
+const BackendProxy = "proxy"
 
 // Types of actions that are in force while they are active.
 const (
@@ -85,6 +91,9 @@ func (b Block) Expires() time.Time { return b.r.Expires }
 
 // Simulated reports whether the block is for show only.
 func (b Block) Simulated() bool { return b.r.Simulated }
+
+// Proxied reports whether the proxy's deny list enforces the block.
+func (b Block) Proxied() bool { return b.r.Proxied }
 
 // Record returns the block as data.
 func (b Block) Record() BlockRecord { return b.r }

@@ -67,4 +67,7 @@ type Detection struct {
 	// FromHeader: Addr was taken from a forwarding header, so that a packet
 	// filter cannot stop it.
 	FromHeader bool
+	// BehindProxy: the source's lines have the addresses of a proxy that is not
+	// configured, not of clients.
+	BehindProxy bool
 }

@@ -72,6 +72,7 @@ type Agent struct {
 	store    *store.Store
 	desired  *enforce.Desired
 	enforcer *enforce.Enforcer
+	denied   *enforce.DenyList // nil without response.proxy_denylist
 	backend  enforce.Backend
 	why      string // the reason for the backend
 	server   *control.Server
@@ -111,6 +112,7 @@ type Agent struct {
 	tally     *tally
 	tails     tails
 	lines     sync.Map // source id to *lineCounts
+	proxied   sync.Map // source id to what the proxy guard says of it
 	sight     sight
 	snapshot  atomic.Pointer[snapshot]
 	sandbox   atomic.Pointer[sandbox.Report] // nil: none
@@ -149,6 +151,9 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	a.store = st
 	if r := st.Report(); r.Damaged {
 		a.alarm("database", fmt.Sprintf("the database was damaged (%s); it was kept as %s and what could be read was carried over: %v", r.Problem, r.Aside, r.Salvaged))
+	}
+	if deny := cfg.Response.ProxyDenylist; deny.Path != "" {
+		a.denied = enforce.NewDenyList(enforce.DenyConfig{Path: deny.Path, Format: enforce.DenyFormat(deny.Format), Failed: a.denyFailed})
 	}
 	if err := a.recall(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
@@ -200,6 +205,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	loop.Go(func() error { return a.loop(batches) })
 	others.Go(func() error { return a.enforcer.Run(rest) })
+	others.Go(func() error { return a.denied.Run(rest) })
 	others.Go(func() error {
 		err := a.server.Run(rest)
 		if err != nil {
@@ -346,6 +352,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	a.raise(fx.Alarms)
 	a.pending.forget() // all of it is in Blocks() below
 	a.desired.Load(a.engine.Decider().Blocks(), kernelAllow(allow))
+	a.denied.Load(a.engine.Decider().Blocks())
 	return nil
 }
 

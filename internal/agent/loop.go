@@ -47,6 +47,7 @@ type feed struct {
 	source *engine.Source
 	counts *lineCounts
 	cfg    *config.Config // the configuration it was made for
+	guard  *proxyGuard    // nil where the proxies are configured
 }
 
 // loop is the engine's goroutine: batches, calls and the passing of time. It
@@ -126,6 +127,9 @@ func (a *Agent) batch(b sentinel.Batch) {
 			n.Threats += a.pending.add(step.Effects, b.Read)
 			a.raise(step.Effects.Alarms)
 		}
+		if f.guard != nil {
+			f.guard.observe(step.Event, b.Read, a.engine.Decider().Allowlist().Shared)
+		}
 		if step.Event.Type == sentinel.EventAuthOK {
 			a.admins.login(step.Event, b.Read, a.engine)
 		}
@@ -136,6 +140,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 	if len(b.Lines) > 0 {
 		n.LastEvent = b.Read
 	}
+	a.guardProxy(b.Source, f, b.Read)
 	f.counts.add(n)
 	f.counts.recognised.Add(recognised)
 	a.pending.count(n)
@@ -180,12 +185,22 @@ func (a *Agent) feed(b sentinel.Batch) *feed {
 	}
 	f.cfg = cfg
 	pc := parse.Config{Type: b.Type, Location: time.Local}
-	if s, ok := sourceConfig(cfg, b.Source); ok {
-		pc.TrustedProxies, pc.Location = s.TrustedProxies, s.Location
+	s, ok := sourceConfig(cfg, b.Source)
+	if ok {
+		pc.Location = s.Location
 	} else {
-		pc.TrustedProxies = config.DefaultSource().TrustedProxies
+		s = config.DefaultSource()
 	}
+	pc.TrustedProxies = s.TrustedProxies
 	f.source = a.engine.NewSource(b.Source, pc)
+	switch {
+	case cfg.ProxiesGiven(s.Path):
+		f.guard = nil
+		a.proxied.Delete(b.Source)
+	case f.guard == nil:
+		f.guard = newProxyGuard()
+	}
+	f.source.BehindProxy(f.guard != nil && f.guard.on)
 	return f
 }
 
@@ -198,6 +213,7 @@ func (a *Agent) raise(alarms []decide.Alarm) {
 
 // tick does what time brings.
 func (a *Agent) tick(now time.Time) {
+	a.guardProxies(now)
 	counting := !now.Before(a.pace.counted)
 	if counting {
 		fx := a.engine.Tick(now)
@@ -259,7 +275,7 @@ func (a *Agent) flush() error {
 		p.results = store.Results{}
 	}
 	a.setDBError(err)
-	if p.takeEffect(a.desired, func() []netip.Prefix { return kernelAllow(a.engine.Decider().Allowlist()) }) {
+	if p.takeEffect(a.desired, a.denied, func() []netip.Prefix { return kernelAllow(a.engine.Decider().Allowlist()) }) {
 		a.enforcer.Wake()
 		a.takeSnapshot()
 	}

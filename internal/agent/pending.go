@@ -196,15 +196,17 @@ func (p *pending) effects() bool { return len(p.changes) > 0 || p.allow }
 
 // takeEffect tells the firewall, once, what was decided. It reports whether
 // that was anything.
-func (p *pending) takeEffect(desired *enforce.Desired, allow func() []netip.Prefix) bool {
+func (p *pending) takeEffect(desired *enforce.Desired, denied *enforce.DenyList, allow func() []netip.Prefix) bool {
 	if !p.effects() {
 		return false
 	}
 	for _, c := range p.changes {
 		if c.free.IsValid() {
 			desired.Remove(c.free)
+			denied.Remove(c.free)
 		} else {
 			desired.Set(c.block)
+			denied.Set(c.block)
 		}
 	}
 	if p.allow {

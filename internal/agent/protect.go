@@ -19,7 +19,10 @@ const watchEvery = 15 * time.Second
 
 // allowlist puts together everything that is never blocked.
 func (a *Agent) allowlist(ctx context.Context) (*decide.Allowlist, error) {
-	all := setup.Protections(a.cfg)
+	all, err := setup.Protections(a.cfg)
+	if err != nil {
+		a.alarm("lists", err.Error())
+	}
 	entries, err := a.store.Allow(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the whitelist: %w", err)
@@ -61,12 +64,12 @@ func protections(found []host.Address) []decide.Protection {
 }
 
 // kernelAllow is what the firewall lets pass even inside a blocked network:
-// everything but the default ranges, which no automatic block can reach and
-// which a person may block by force.
+// everything but the default ranges and those of content delivery networks, which
+// no automatic block can reach and which a person may block by force.
 func kernelAllow(a *decide.Allowlist) []netip.Prefix {
 	var out []netip.Prefix
 	for _, p := range a.Entries() {
-		if p.Kind != decide.KindDefault && p.Kind != decide.KindConfig && p.Kind != decide.KindSpecial {
+		if p.Kind != decide.KindDefault && p.Kind != decide.KindConfig && p.Kind != decide.KindSpecial && p.Kind != decide.KindCDN {
 			out = append(out, p.Prefix)
 		}
 	}

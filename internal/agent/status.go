@@ -144,6 +144,10 @@ func (a *Agent) reasons(s *control.Status) (out []string) {
 	if s.Rules.Skipped > 0 {
 		out = append(out, fmt.Sprintf("%d rules were left out; sentinelctl rules lint names the faults", s.Rules.Skipped))
 	}
+	if path, _, err := a.denied.Status(); err != nil {
+		out = append(out, fmt.Sprintf("the proxy's deny list %s is not up to date: %v", path, err))
+	}
+	out = append(out, a.proxyReasons()...)
 	active := 0
 	for _, src := range s.Sources {
 		switch collect.State(src.State) {

@@ -27,6 +27,14 @@ func absolutePath(v string) error {
 	return nil
 }
 
+// absoluteOrNone lets a path be left out.
+func absoluteOrNone(v string) error {
+	if v == "" {
+		return nil
+	}
+	return absolutePath(v)
+}
+
 func socketPath(v string) error {
 	if err := absolutePath(v); err != nil {
 		return err

@@ -11,6 +11,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -186,7 +187,12 @@ type Response struct {
 	PrefixBlock bool
 	// Whitelist is never blocked.
 	Whitelist []netip.Prefix
-	Firewall  Firewall
+	// ProtectCDN: addresses of content delivery networks are never blocked
+	// automatically.
+	ProtectCDN bool
+	// ProxyDenylist is a file for the proxy in front of this host.
+	ProxyDenylist ProxyDenylist
+	Firewall      Firewall
 }
 
 // BlockDuration is the length of a first block by the severity of its threat,
@@ -207,6 +213,26 @@ type Escalation struct {
 type MaxPrefix struct {
 	V4, V6 int
 }
+
+// ProxyDenylist says where and how the addresses are written that a web server
+// or proxy is to refuse. Without a path there is no such file.
+type ProxyDenylist struct {
+	// Path is absolute, or empty.
+	Path   string
+	Format DenyFormat
+}
+
+// DenyFormat is the syntax of a deny list.
+type DenyFormat string
+
+// The formats: lines to include into the configuration of a server, or an
+// address or network a line.
+const (
+	DenyNginx  DenyFormat = "nginx"
+	DenyApache DenyFormat = "apache"
+	DenyCaddy  DenyFormat = "caddy"
+	DenyPlain  DenyFormat = "plain"
+)
 
 // Firewall says what holds the blocks.
 type Firewall struct {
@@ -269,7 +295,9 @@ func Default() *Config {
 				netip.MustParsePrefix("10.0.0.0/8"),
 				netip.MustParsePrefix("192.168.0.0/16"),
 			},
-			Firewall: Firewall{Backend: BackendAuto},
+			ProtectCDN:    true,
+			ProxyDenylist: ProxyDenylist{Format: DenyPlain},
+			Firewall:      Firewall{Backend: BackendAuto},
 		},
 		Database:    Database{Path: "/var/lib/sentinel/sentinel.db", RetentionDays: 90},
 		Metrics:     Metrics{Listen: Off},
@@ -306,6 +334,18 @@ func (c *Config) Unset() []string { return c.unset }
 // SecretFaults returns what was wrong with files of secrets. It does not keep
 // the agent from working, but what needs the secret from starting.
 func (c *Config) SecretFaults() Problems { return c.secrets }
+
+// ProxiesGiven reports whether the file says the trusted proxies of the source
+// with this path in so many words.
+func (c *Config) ProxiesGiven(path string) bool {
+	for i := range c.Logs.Sources {
+		if c.Logs.Sources[i].Path == path {
+			_, ok := c.set[fmt.Sprintf("logs.sources[%d].trusted_proxies", i)]
+			return ok
+		}
+	}
+	return false
+}
 
 // Clone returns a copy that shares nothing that can be changed.
 func (c *Config) Clone() *Config {

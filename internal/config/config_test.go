@@ -100,6 +100,8 @@ response:
   max_prefix: {v4: 16, v6: 64}
   prefix_block: true
   whitelist: [203.0.113.9, 2001:db8::/48]
+  protect_cdn: false
+  proxy_denylist: {path: /srv/deny.conf, format: nginx}
   firewall: {backend: dryrun}
 database: {path: /srv/s.db, retention_days: 1}
 metrics: {listen: "[::1]:9464"}
@@ -122,7 +124,7 @@ performance: {batch_size: 1}
 		Response: Response{
 			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
 			Escalation: Escalation{1.5, 36 * time.Hour}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
-			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, Firewall: Firewall{BackendDryRun},
+			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, ProxyDenylist: ProxyDenylist{"/srv/deny.conf", DenyNginx}, Firewall: Firewall{BackendDryRun},
 		},
 		Database:    Database{"/srv/s.db", 1},
 		Metrics:     Metrics{"[::1]:9464"},

@@ -21,7 +21,7 @@ var runtimeKeys = []string{
 	"detection.rules.enabled", "detection.rules.disabled",
 	"response.mode", "response.auto_block", "response.min_score", "response.block_duration.",
 	"response.escalation.", "response.prefix_block",
-	"response.max_blocks", "response.max_new_blocks_per_minute", "response.max_prefix.", "response.whitelist",
+	"response.max_blocks", "response.max_new_blocks_per_minute", "response.max_prefix.", "response.whitelist", "response.protect_cdn",
 	"performance.batch_size",
 }
 
@@ -35,7 +35,8 @@ func AtRuntime(key string) bool {
 // NeedsRestart reports whether a key is read only at the agent's start.
 func NeedsRestart(key string) bool {
 	switch key {
-	case "agent.socket", "agent.id", "agent.hostname", "agent.log_format", "agent.sandbox", "metrics.listen", "database.path", "response.firewall.backend":
+	case "agent.socket", "agent.id", "agent.hostname", "agent.log_format", "agent.sandbox", "metrics.listen", "database.path", "response.firewall.backend",
+		"response.proxy_denylist.path", "response.proxy_denylist.format":
 		return true
 	}
 	return false

@@ -55,6 +55,11 @@ func schema(c *Config) section {
 			}},
 			{"prefix_block", &boolean{&c.Response.PrefixBlock}},
 			{"whitelist", &networks{&c.Response.Whitelist}},
+			{"protect_cdn", &boolean{&c.Response.ProtectCDN}},
+			{"proxy_denylist", section{
+				{"path", &text{p: &c.Response.ProxyDenylist.Path, check: absoluteOrNone}},
+				{"format", newEnum(&c.Response.ProxyDenylist.Format, DenyNginx, DenyApache, DenyCaddy, DenyPlain)},
+			}},
 			{"firewall", section{
 				{"backend", newEnum(&c.Response.Firewall.Backend, BackendAuto, BackendNFTables, BackendDryRun).
 					later("iptables", "ufw")},

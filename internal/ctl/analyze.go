@@ -120,10 +120,14 @@ func (a *app) newAnalysis(f *analyzeFlags) (*analysis, error) {
 		return nil, err
 	}
 	a.leftOut(rs.Problems)
+	protected, err := setup.Protections(cfg)
+	if err != nil {
+		return nil, err
+	}
 	x.engine = engine.New(engine.Config{
 		Set: rs.Set, Detect: detect.DefaultConfig(), Decide: replayPolicy(cfg),
 		// What protects this host's own addresses is left out: the log may be another's.
-		Allow: decide.NewAllowlist(setup.Protections(cfg)),
+		Allow: decide.NewAllowlist(protected),
 	})
 	x.report.init(cfg)
 	if f.everyLine {

@@ -191,9 +191,13 @@ func (a *app) newLineExplainer(paths []string) (*lineExplainer, error) {
 	if err != nil {
 		return nil, err
 	}
+	protected, err := setup.Protections(cfg)
+	if err != nil {
+		return nil, err
+	}
 	policy := setup.Policy(cfg)
 	policy.Observe = true // nothing here reaches a kernel
-	return &lineExplainer{set: rs.Set, plain: bare.Set, policy: policy, allow: decide.NewAllowlist(setup.Protections(cfg))}, nil
+	return &lineExplainer{set: rs.Set, plain: bare.Set, policy: policy, allow: decide.NewAllowlist(protected)}, nil
 }
 
 // explain takes one line through an engine of its own.

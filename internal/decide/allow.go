@@ -20,6 +20,7 @@ const (
 	KindConfig  Kind = "config"  // the configuration file
 	KindUser    Kind = "user"    // sentinelctl whitelist add
 	KindProxy   Kind = "proxy"   // a trusted proxy: behind it are all visitors
+	KindCDN     Kind = "cdn"     // a content delivery network: the same
 
 	KindLoopback Kind = "loopback" // hard
 	KindSpecial  Kind = "special"  // hard: multicast, broadcast, unspecified, IPv6 link-local
@@ -33,7 +34,7 @@ const (
 // Hard reports whether Force does not override the protection.
 func (k Kind) Hard() bool {
 	switch k {
-	case KindDefault, KindConfig, KindUser, KindProxy:
+	case KindDefault, KindConfig, KindUser, KindProxy, KindCDN:
 		return false
 	}
 	return true // an unknown kind as well: rather too safe

@@ -14,6 +14,9 @@ type Config struct {
 	Observe bool
 	// AutoBlock lets detections block. Without it they alert only.
 	AutoBlock bool
+	// ProxyDeny: a proxy reads a deny list that is kept for it, so that clients
+	// behind it can be blocked. Without it they are only reported.
+	ProxyDeny bool
 	// MinScore is the decision score from which a block is allowed, 0.6 to 1.
 	MinScore float64
 	// Durations is how long a first block lasts, by the severity band of the

@@ -3,6 +3,7 @@ package decide
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/sentinel-ai/sentinel-ai"
@@ -36,6 +37,7 @@ const (
 	rulingAllowed
 	rulingNoAddress
 	rulingHeader
+	rulingBehindProxy
 	rulingLate
 	rulingOff
 	rulingWide
@@ -54,6 +56,7 @@ type verdict struct {
 	// it is protected.
 	near    netip.Prefix
 	nearWhy string
+	proxied bool // the proxy's deny list enforces it
 }
 
 // action returns the word for Threat.Action.
@@ -82,6 +85,9 @@ func (v verdict) reason(c *openCase, cfg Config) string {
 		if v.simulated {
 			what = "would be blocked"
 		}
+		if v.proxied {
+			what = strings.Replace(what, "blocked", "denied at the proxy", 1)
+		}
 		if v.prefix != entityPrefix(c.threat.Scope) {
 			what += " with " + networkText(v.prefix)
 		}
@@ -103,7 +109,9 @@ func (v verdict) reason(c *openCase, cfg Config) string {
 	case rulingNoAddress:
 		return lead + "no single address is behind this"
 	case rulingHeader:
-		return lead + "the address came from a forwarding header: a packet filter cannot stop it"
+		return lead + "the address came from a forwarding header: a packet filter cannot stop it (see response.proxy_denylist)"
+	case rulingBehindProxy:
+		return lead + "this log has the addresses of a proxy, not of clients: name the proxy under trusted_proxies of " + c.threat.Source
 	case rulingLate:
 		return lead + "replayed line: it is older than the time allowed for blocking"
 	case rulingOff:
@@ -137,6 +145,9 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 	case !mayBlock:
 		return verdict{ruling: rulingNoBlockRule}
 	}
+	if det.BehindProxy {
+		return verdict{ruling: rulingBehindProxy}
+	}
 	target := d.target(det)
 	if !target.IsValid() {
 		if c.verdict.ruling == rulingBlocked && d.inForce(c.verdict.prefix, at) {
@@ -154,7 +165,7 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 	}
 	refused := verdict{}
 	switch {
-	case det.FromHeader:
+	case det.FromHeader && !d.cfg.ProxyDeny:
 		refused.ruling = rulingHeader
 	case det.Late:
 		refused.ruling = rulingLate
@@ -164,7 +175,7 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 		refused.ruling, refused.prefix = rulingWide, target
 	}
 	if refused.ruling != rulingNone {
-		if e := d.standing(target, at, 0); e != nil {
+		if e := d.standing(target, at, 0); e != nil && reaches(e, det) {
 			return c.again(e) // it is blocked already
 		}
 		return refused
@@ -204,7 +215,7 @@ func (c *openCase) again(e *entry) verdict {
 }
 
 func verdictOf(e *entry) verdict {
-	return verdict{ruling: rulingBlocked, prefix: e.rec.Prefix, until: e.rec.Expires, simulated: e.rec.Simulated}
+	return verdict{ruling: rulingBlocked, prefix: e.rec.Prefix, until: e.rec.Expires, simulated: e.rec.Simulated, proxied: e.rec.Proxied}
 }
 
 // standing returns the block of target, or of a network around it, that lasts
@@ -229,7 +240,7 @@ func (d *Decider) inForce(p netip.Prefix, at time.Duration) bool {
 func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c *openCase, det *sentinel.Detection, fx *Effects) verdict {
 	t := &c.threat
 	old := d.blocks.get(target)
-	if old != nil && (old.end <= at || old.rec.Simulated && !d.cfg.Observe) {
+	if old != nil && (old.end <= at || old.rec.Simulated && !d.cfg.Observe || !reaches(old, det)) {
 		d.retire(old, fx, "expired", "", now)
 		old = nil
 	}
@@ -243,12 +254,13 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 	duration := d.duration(t.Decision, det, k)
 	// A block is prolonged only by a good part of its length: an attacker must
 	// not make us rewrite it with each packet that was still under way.
-	if e := d.standing(target, at, at+duration-duration/4); e != nil {
+	if e := d.standing(target, at, at+duration-duration/4); e != nil && reaches(e, det) {
 		return c.again(e)
 	}
 	rec := sentinel.BlockRecord{
 		Prefix: target, Reason: fmt.Sprintf("%s: %s", t.RuleID, t.Description), Origin: sentinel.OriginRule,
 		ThreatID: t.ID, Score: t.Decision, Created: now, Expires: now.Add(duration), Simulated: d.cfg.Observe,
+		Proxied: det.FromHeader,
 	}
 	if old != nil {
 		d.prolong(old, rec, at+duration, fx)
@@ -371,6 +383,9 @@ func actionOf(r sentinel.BlockRecord, status string) sentinel.Action {
 	}
 	if !r.Expires.IsZero() {
 		a.Duration = r.Expires.Sub(r.Created)
+	}
+	if r.Proxied {
+		a.Backend = sentinel.BackendProxy
 	}
 	return a
 }

@@ -26,11 +26,11 @@ type force struct {
 const forever = int64(1<<63 - 1)
 
 // TargetOf returns the target of a block. It is false for blocks that must not
-// reach a firewall: simulated ones, those whose network is invalid or all of an
+// reach a firewall: simulated ones, those that a proxy enforces, those whose network is invalid or all of an
 // address family, and those with a rate that none can keep.
 func TargetOf(b sentinel.Block) (Target, bool) {
 	p, ok := canonical(b.Prefix())
-	if r := b.Rate(); !ok || b.Simulated() || !r.IsZero() && !r.Valid() {
+	if r := b.Rate(); !ok || b.Simulated() || b.Proxied() || !r.IsZero() && !r.Valid() {
 		return Target{}, false
 	}
 	t := Target{p, force{forever, b.Rate()}}

@@ -57,7 +57,13 @@ type Source struct {
 	number uint16
 	parser *parse.Parser
 	event  sentinel.Event
+	// behindProxy: see BehindProxy.
+	behindProxy bool
 }
+
+// BehindProxy says whether the addresses in the source's lines are those of a
+// proxy in front of this host, so that no block follows from them.
+func (s *Source) BehindProxy(yes bool) { s.behindProxy = yes }
 
 // ID returns the source's id.
 func (s *Source) ID() string { return s.id }
@@ -166,7 +172,7 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	for _, fired := range [2]bool{true, false} { // what a detection counts is not more of its case
 		for i := range st.Results {
 			if r := &st.Results[i]; r.Fired == fired {
-				e.decide(r, now)
+				e.decide(src, r, now)
 			}
 		}
 	}
@@ -176,7 +182,7 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 // decide hands one result to the decider: a detection as such, a silent firing
 // as more of a case that is open. An event counts once in a case, however many
 // rules it belongs to.
-func (e *Engine) decide(r *detect.Result, now time.Time) {
+func (e *Engine) decide(src *Source, r *detect.Result, now time.Time) {
 	if r.Fired {
 		e.stats.Firings++
 	}
@@ -185,6 +191,7 @@ func (e *Engine) decide(r *detect.Result, now time.Time) {
 	}
 	k := seen{scope: r.Scope, key: r.Key, group: e.set.Rule(int(r.Rule)).Group}
 	if r.Fired {
+		r.Detection.BehindProxy = src.behindProxy
 		e.step.Effects.Merge(e.decider.Detect(now, r.Detection))
 		e.seen = append(e.seen, k)
 		return

@@ -24,13 +24,16 @@ func Policy(c *config.Config) decide.Config {
 	p.PrefixBlock = r.PrefixBlock
 	p.MaxBlocks = r.MaxBlocks
 	p.NewBlocksPerMinute = r.MaxNewBlocksPerMinute
+	p.ProxyDeny = r.ProxyDenylist.Path != ""
 	p.MinBits4, p.MinBits6 = r.MaxPrefix.V4, r.MaxPrefix.V6
 	return p
 }
 
 // Protections are what is never blocked as far as the configuration says so:
-// the default ranges, the whitelist, and the proxies that logs are trusted from.
-func Protections(c *config.Config) []decide.Protection {
+// the default ranges, the whitelist, the proxies that logs are trusted from, and
+// content delivery networks. The error names faulty lists of the latter; all else
+// is returned with it.
+func Protections(c *config.Config) ([]decide.Protection, error) {
 	all := decide.DefaultProtections()
 	for _, p := range c.Response.Whitelist {
 		all = append(all, decide.Protection{Prefix: p, Kind: decide.KindConfig, Reason: "response.whitelist"})
@@ -40,5 +43,6 @@ func Protections(c *config.Config) []decide.Protection {
 			all = append(all, decide.Protection{Prefix: p, Kind: decide.KindProxy, Reason: "trusted proxy of " + s.Path})
 		}
 	}
-	return all
+	cdn, err := cdnRanges(c)
+	return append(all, cdn...), err
 }

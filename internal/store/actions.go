@@ -78,7 +78,7 @@ func (s *Store) BlocksInForce(ctx context.Context, now time.Time) (list []sentin
 			list = append(list, sentinel.BlockRecord{
 				ID: a.ID, Prefix: a.Target, Rate: a.Rate, Reason: a.Reason, Origin: a.Origin, Actor: a.Actor, ThreatID: a.ThreatID,
 				Score: a.Score, Created: a.Created, Expires: a.Expires, Simulated: a.Simulated, Forced: a.Forced,
-				Trial: a.Trial, Until: a.Until,
+				Trial: a.Trial, Until: a.Until, Proxied: a.Backend == sentinel.BackendProxy,
 			})
 		}
 		return nil

@@ -261,6 +261,9 @@ func (tx *writer) block(b *sentinel.BlockRecord, backend string) error {
 	if !b.Expires.IsZero() {
 		a.Duration = b.Expires.Sub(b.Created)
 	}
+	if b.Proxied {
+		a.Backend = sentinel.BackendProxy
+	}
 	if err := tx.action(&a); err != nil || b.Simulated || !b.Rate.IsZero() {
 		return err
 	}

@@ -18,12 +18,20 @@ type webServer struct {
 	lab  *lab
 	log  string
 	port int
+	proc *proc
 }
 
 func startNginx(t *testing.T, l *lab) *webServer {
 	t.Helper()
+	return startNginxWith(t, l, tempDir(t), "", "combined")
+}
+
+// startNginxWith runs an nginx in a directory, with lines of the block http and
+// the name of its log's format. Files below files/ are served from the disk, so
+// that a missing one is in the error log.
+func startNginxWith(t *testing.T, l *lab, dir, http, format string) *webServer {
+	t.Helper()
 	need(t, "nginx")
-	dir := tempDir(t)
 	w := &webServer{lab: l, log: filepath.Join(dir, "access.log"), port: 80}
 	config := fmt.Sprintf(`daemon off;
 worker_processes 1;
@@ -31,26 +39,29 @@ pid %[1]s/pid;
 error_log %[1]s/error.log;
 events {}
 http {
-	access_log %[1]s/access.log combined;
+	%[4]s
+	access_log %[1]s/access.log %[5]s;
 	client_body_temp_path %[1]s/body;
 	server {
 		listen %[2]s:%[3]d;
 		location = / { return 200 "hello"; }
 		location = /shop { return 200 "shop"; }
+		location = /page { alias %[1]s/nginx.conf; }
+		location /files/ { root %[1]s; }
 		location / { return 404; }
 	}
 }
-`, dir, victim4, w.port)
+`, dir, victim4, w.port, http, format)
 	must(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config), 0o644))
 	path, err := lookPath("nginx")
 	must(t, err)
-	p := start(t, l.victim, exec.Command(path, "-e", filepath.Join(dir, "error.log"), "-c", filepath.Join(dir, "nginx.conf")))
+	w.proc = start(t, l.victim, exec.Command(path, "-e", filepath.Join(dir, "error.log"), "-c", filepath.Join(dir, "nginx.conf")))
 	t.Cleanup(func() { // its worker would outlive a kill
-		p.signal(15)
-		<-p.done
+		w.proc.signal(15)
+		<-w.proc.done
 	})
 	until(t, "nginx serves", func() bool {
-		if !p.running() {
+		if !w.proc.running() {
 			t.Fatalf("nginx ended: %s", lastLines(filepath.Join(dir, "error.log"), 10))
 		}
 		return w.get(good, "/", "Mozilla/5.0 (X11; Linux x86_64)") == 200
@@ -59,8 +70,9 @@ http {
 }
 
 // get sends a request as it is given and returns the status, 0 if there is none.
-func (w *webServer) get(from netip.Addr, target, agent string) (status int) {
-	text, err := w.lab.talk(from, w.port, "GET "+target+" HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: "+agent+"\r\nConnection: close\r\n\r\n")
+func (w *webServer) get(from netip.Addr, target, agent string, headers ...string) (status int) {
+	head := strings.Join(append(headers, "Connection: close"), "\r\n")
+	text, err := w.lab.talk(from, w.port, "GET "+target+" HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: "+agent+"\r\n"+head+"\r\n\r\n")
 	if err != nil {
 		return 0
 	}
