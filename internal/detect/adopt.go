@@ -11,19 +11,29 @@ func (d *Detector) Adopt(old *Detector) {
 		// Keys are hashed by the old seeds: plan again with these.
 		*d = *newDetector(d.set, d.cfg, old.hash)
 	}
-	byName := make(map[string]*counter, len(d.counters))
-	for _, c := range d.counters {
-		byName[c.name] = c
-	}
+	byName := d.countersByName()
 	to := make([]*counter, len(old.counters))
+	slots := make([][]int, len(old.counters))
 	for i, c := range old.counters {
-		to[i] = byName[c.name]
+		if to[i] = byName[c.name]; to[i] != nil {
+			slots[i] = to[i].slotsIn(c.slots)
+		}
 	}
+	var s saved
 	for _, q := range []*queue{&old.table.fresh, &old.table.kept} {
-		for id := q.oldest; id != 0; id = old.table.at(id).next {
+		for id := q.oldest; id != 0; {
 			e := old.table.at(id)
+			id = e.next
 			if c := to[e.kind]; c != nil {
-				d.take(c, e, old, q == &old.table.kept)
+				old.save(old.counters[e.kind], e, &s)
+				d.put(c, slots[e.kind], &s)
+			}
+		}
+	}
+	for i := range d.bases {
+		for j := range old.bases {
+			if d.bases[i].counter == to[old.bases[j].counter.id] {
+				d.bases[i].asked = old.bases[j].asked
 			}
 		}
 	}
@@ -35,83 +45,10 @@ func (d *Detector) Adopt(old *Detector) {
 	d.table.cleared += t.cleared
 }
 
-// take copies the state of one key.
-func (d *Detector) take(c *counter, from *entry, old *Detector, kept bool) {
-	oc := old.counters[from.kind]
-	words, ok := old.words(oc, from)
-	if !ok {
-		return
+func (d *Detector) countersByName() map[string]*counter {
+	byName := make(map[string]*counter, len(d.counters))
+	for _, c := range d.counters {
+		byName[c.name] = c
 	}
-	e := d.table.get(from.key, c.id, 1)
-	if kept {
-		e.hits = max(from.hits, 1)
-	}
-	e.newest = from.newest
-	if c.kind == kindStamps {
-		for _, at := range words {
-			c.stamps.push(d.table, e, at)
-		}
-	} else {
-		e.n, e.inline = from.n, from.inline
-		if c.kind == kindDistinct {
-			e.n = uint16(min(int(e.n), max(c.distinct.cap, 1)))
-		}
-		if from.data != 0 {
-			if !d.table.extend(e, &e.data, len(words)) {
-				d.table.clear(e)
-				return
-			}
-			d.table.blocks.store(e.data, words)
-		}
-	}
-	d.takeCooldowns(c, e, oc, from, old)
-}
-
-// words returns the state of an entry that lies in blocks, or for stamps all of
-// them, oldest first. It reports false for what is not worth moving.
-func (d *Detector) words(c *counter, e *entry) ([]uint32, bool) {
-	switch c.kind {
-	case kindStamps:
-		out := make([]uint32, 0, e.n)
-		for k := int(e.n); k > 0; k-- {
-			out = append(out, c.stamps.nth(d.table, e, k))
-		}
-		return out, true
-	case kindDistinct:
-		if c.distinct.sketch != nil && e.head != 0 {
-			return nil, false
-		}
-	}
-	if e.data == 0 {
-		return nil, true
-	}
-	n := 0
-	for ref := e.data; ref != 0; ref = d.table.blocks.at(ref)[0] {
-		n += blockWords
-	}
-	out := make([]uint32, n)
-	d.table.blocks.load(e.data, out)
-	return out, true
-}
-
-// takeCooldowns copies the last firings of the rules that both sets have.
-func (d *Detector) takeCooldowns(c *counter, e *entry, oc *counter, from *entry, old *Detector) {
-	if from.cool == 0 {
-		return
-	}
-	for slot, id := range c.slots {
-		for oldSlot, oldID := range oc.slots {
-			if id != oldID {
-				continue
-			}
-			at := *old.table.blocks.word(from.cool, 1+oldSlot)
-			if at == 0 || !d.table.extend(e, &e.cool, 1+len(c.slots)) {
-				continue
-			}
-			*d.table.blocks.word(e.cool, 1+slot) = at
-			if slot < 32 && oldSlot < 32 && *old.table.blocks.word(from.cool, 0)&(1<<oldSlot) != 0 {
-				*d.table.blocks.word(e.cool, 0) |= 1 << slot
-			}
-		}
-	}
+	return byName
 }

@@ -106,6 +106,12 @@ func (t *table) get(key uint64, kind uint16, weight int) *entry {
 		}
 		return e
 	}
+	return t.add(key, kind, &t.fresh)
+}
+
+// add makes the entry of a key that has none, with a zero state, as the youngest
+// of a queue.
+func (t *table) add(key uint64, kind uint16, q *queue) *entry {
 	if t.len >= t.limit {
 		t.evict()
 	}
@@ -131,7 +137,7 @@ func (t *table) get(key uint64, kind uint16, weight int) *entry {
 		i = (i + 1) & t.mask
 	}
 	t.index[i] = tagOf(key) | id
-	t.push(&t.fresh, id)
+	t.push(q, id)
 	return e
 }
 
