@@ -63,9 +63,30 @@ type Batch struct {
 	Lines  []Line
 	// Next is the position after the last line.
 	Next Position
+	// From is where the first line begins and To where the last ends: both of
+	// the same file, which a rotation may have put behind Next. Without lines
+	// they are not set.
+	From, To Position
 	// Read is when the lines were read.
 	Read time.Time
 	// ModTime is the modification time of the file, to which the year of
 	// stamps without one is fitted.
 	ModTime time.Time
+}
+
+// Span is what a batch was read from, so that it can be read again.
+type Span struct {
+	// Source and Type are the batch's.
+	Source string
+	Type   SourceType
+	// From and To are positions in the same file.
+	From, To Position
+	// Read and ModTime are the batch's, Lines is how many it had.
+	Read, ModTime time.Time
+	Lines         int
+}
+
+// Span returns what the batch was read from.
+func (b *Batch) Span() Span {
+	return Span{Source: b.Source, Type: b.Type, From: b.From, To: b.To, Read: b.Read, ModTime: b.ModTime, Lines: len(b.Lines)}
 }

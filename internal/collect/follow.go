@@ -381,6 +381,9 @@ func (f *follower) send(ctx context.Context, g *generation, lines []sentinel.Lin
 	default:
 		b.Next = f.pos
 	}
+	b.From = g.position(f.id)
+	b.To = b.From
+	b.To.Offset = end
 	if err := f.deliver(ctx, b); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type rig struct {
 	lines []string // cloned
 	cut   int
 	last  map[string]sentinel.Position
+	spans []sentinel.Span
 	moved chan struct{} // a batch came
 }
 
@@ -102,6 +103,9 @@ func (r *rig) take(b sentinel.Batch) {
 		}
 	}
 	r.last[b.Source] = b.Next
+	if len(b.Lines) > 0 {
+		r.spans = append(r.spans, b.Span())
+	}
 	select {
 	case r.moved <- struct{}{}:
 	default:

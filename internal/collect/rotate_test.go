@@ -92,9 +92,11 @@ func TestRestartsAndRotations(t *testing.T) {
 			r := follow(t, one(path), nil)
 			r.until("the position", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.last) > 0 })
 			rotations := 0
+			var spans []sentinel.Span
 			stop := func() {
 				maps.Copy(from, r.positions())
 				got = append(got, r.lines...)
+				spans = append(spans, r.spans...)
 				r = nil
 			}
 			for range 60 {
@@ -130,6 +132,7 @@ func TestRestartsAndRotations(t *testing.T) {
 			if len(got) != len(all) {
 				t.Fatalf("%d lines, want %d", len(got), len(all))
 			}
+			wantAgain(t, spans, all)
 		})
 	}
 }
