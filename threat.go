@@ -70,6 +70,33 @@ type Threat struct {
 	Previous string `json:"previous,omitempty"`
 }
 
+// Growth is what counting changes of a threat that is known already.
+type Growth struct {
+	ID         string
+	EventCount int
+	LastSeen   time.Time
+	// Rules are the changed parts of Score.Rules, in their order.
+	Rules []RuleGrowth
+}
+
+// RuleGrowth is what counting changes of a RulePart.
+type RuleGrowth struct {
+	Firings, Count int
+	Last           time.Time
+}
+
+// Grow brings t up to date with a growth of it.
+func (t *Threat) Grow(g Growth) {
+	t.EventCount, t.LastSeen = g.EventCount, g.LastSeen
+	if len(g.Rules) != len(t.Score.Rules) {
+		return
+	}
+	for i, r := range g.Rules {
+		p := &t.Score.Rules[i]
+		p.Firings, p.Count, p.Last = r.Firings, r.Count, r.Last
+	}
+}
+
 // ScoreParts is all that a score was computed from: it can be computed again.
 type ScoreParts struct {
 	Rules []RulePart `json:"rules"`

@@ -89,7 +89,9 @@ type openCase struct {
 	opened, fired time.Duration
 	// dirty is the place in the decider's list of cases with changes that were
 	// not handed out yet, -1 if there are none.
-	dirty   int
+	dirty int
+	// grew: it is in the decider's list of cases that grew.
+	grew    bool
 	verdict verdict
 	// lastTime and lastLine identify the last event, so that one that fires
 	// several rules counts once.

@@ -24,6 +24,10 @@ type Decider struct {
 	cases *lru[caseKey, *openCase] // by last firing
 	byID  map[string]*openCase
 	dirty []*openCase
+	// grown are the cases that changed since Grown was called last, closed ones
+	// included, if tracking.
+	grown    []*openCase
+	tracking bool
 	// caseBytes is about what all open cases take.
 	caseBytes int
 
@@ -97,6 +101,7 @@ func (d *Decider) Detect(now time.Time, det *sentinel.Detection) Effects {
 	d.stats.Detections++
 	c, visible := d.join(now, at, det, &fx)
 	changed, rescore := c.add(det)
+	d.grow(c)
 	if changed || rescore {
 		d.weigh(c)
 	}
@@ -137,6 +142,7 @@ func (d *Decider) Seen(now time.Time, scope netip.Prefix, key, group string, n i
 		t.LastSeen = now
 	}
 	d.soil(node.value)
+	d.grow(node.value)
 }
 
 // Suspected reports whether the entity of an address has an open case of at

@@ -101,8 +101,20 @@ func (d *Decider) Restore(now time.Time, blocks []sentinel.BlockRecord, open []s
 	}
 	for d.blocks.len() > d.cfg.MaxBlocks && d.evict(now, &fx) {
 	}
+	d.spend(now, at, blocks)
 	d.reopen(now, at, open)
 	return fx
+}
+
+// spend takes from the breaker what the automatic blocks of the last minute,
+// oldest first, have used of it, so that a restart does not let through as many
+// again.
+func (d *Decider) spend(now time.Time, at time.Duration, blocks []sentinel.BlockRecord) {
+	for _, r := range blocks {
+		if age := now.Sub(r.Created); r.Origin == sentinel.OriginRule && age >= 0 && age < time.Minute {
+			d.take(at - age)
+		}
+	}
 }
 
 // unfit says why a stored block must not go on, or nothing.
@@ -143,7 +155,9 @@ func (d *Decider) reopen(now time.Time, at time.Duration, open []sentinel.Threat
 		for i := range t.Score.Rules {
 			c.bestWeight = max(c.bestWeight, ruleWeight(&t.Score.Rules[i]))
 		}
-		c.rescore()
+		if c.rescore(); c.threat.RiskScore != t.RiskScore {
+			d.soil(c) // its counts were stored without the score that they give
+		}
 		c.justified = c.threat.Score.MayBlock
 		if e := d.blocks.get(key.scope); e != nil && t.Action != ActionAlert && t.Action != ActionNone {
 			c.verdict = verdictOf(e)
