@@ -87,6 +87,7 @@ type Agent struct {
 	engine   *engine.Engine
 	feeds    map[string]*feed
 	pending  pending
+	windows  windows
 	admins   *admins
 	pace     pace
 	purged   time.Time
@@ -203,7 +204,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		defer close(batches)
 		return a.collect(read, batches)
 	})
-	loop.Go(func() error { return a.loop(batches) })
+	loop.Go(func() error { return a.loop(read, batches) })
 	others.Go(func() error { return a.enforcer.Run(rest) })
 	others.Go(func() error { return a.denied.Run(rest) })
 	others.Go(func() error {
@@ -347,6 +348,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	a.engine = engine.New(engine.Config{
 		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: setup.Policy(a.cfg), Allow: allow, NewID: newID,
 	})
+	a.engine.Decider().TrackGrowth()
 	fx := a.engine.Decider().Restore(now, p.blocks, p.cases)
 	a.pending.add(fx, now)
 	a.raise(fx.Alarms)

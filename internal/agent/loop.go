@@ -52,12 +52,13 @@ type feed struct {
 
 // loop is the engine's goroutine: batches, calls and the passing of time. It
 // ends when in is closed, after a last commit.
-func (a *Agent) loop(in <-chan sentinel.Batch) error {
+func (a *Agent) loop(ctx context.Context, in <-chan sentinel.Batch) error {
 	defer close(a.gone)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	a.pace.timer = time.NewTimer(time.Hour)
 	defer a.pace.timer.Stop()
+	a.rebuild(ctx)
 	a.takeSnapshot()
 	for {
 		a.beat()
@@ -73,7 +74,9 @@ func (a *Agent) loop(in <-chan sentinel.Batch) error {
 				a.pending.updated = time.Time{} // all of it, now
 				a.tick(time.Now())
 				a.pending.updated = time.Time{}
-				return a.flush()
+				err := a.flush()
+				a.saveLastWindows()
+				return err
 			}
 			a.batch(b)
 		case call := <-a.calls:
@@ -145,6 +148,9 @@ func (a *Agent) batch(b sentinel.Batch) {
 	f.counts.recognised.Add(recognised)
 	a.pending.count(n)
 	a.pending.position(b.Next)
+	if len(b.Lines) > 0 {
+		a.pending.spans = append(a.pending.spans, b.Span())
+	}
 	if a.admins.changed {
 		a.refreshAllow()
 	}
@@ -217,12 +223,15 @@ func (a *Agent) tick(now time.Time) {
 	counting := !now.Before(a.pace.counted)
 	if counting {
 		fx := a.engine.Tick(now)
+		a.pending.ticking = true
 		a.pending.add(fx, now)
+		a.pending.ticking = false
 		a.raise(fx.Alarms)
 	}
 	if a.pending.urgent || now.Sub(a.pace.flushed) >= flushEvery {
 		_ = a.flush()
 	}
+	a.saveWindows(now)
 	if counting { // half a tick early, since the ticker is not exact
 		a.pace.counted = now.Add(min(countPause*time.Since(now), maxCountPause) - tickEvery/2)
 	}
@@ -261,17 +270,21 @@ func (a *Agent) flush() error {
 	}()
 	p := &a.pending
 	p.takeUpdates(start)
+	p.results.Journal = a.journal()
 	if p.results.Empty() && !p.effects() {
 		return nil
 	}
 	err := a.whileStoring(func() error { return a.store.Commit(context.Background(), p.results) })
 	switch {
 	case err == nil:
+		a.journaled()
 		p.results, p.shapes = store.Results{}, 0
 	case store.Retryable(err):
 		p.bound()
+		a.boundJournal()
 	default:
 		a.log.Error("results were lost", "error", err)
+		a.dropJournal()
 		p.results = store.Results{}
 	}
 	a.setDBError(err)

@@ -32,6 +32,13 @@ type pending struct {
 	// are stored together, each updateEvery; updated is when they last were.
 	updates map[string]sentinel.Threat
 	updated time.Time
+	// spans are where the lines of the next commit were read, fresh the updates
+	// that the journal does not have yet, grown the counts for it. ticking: what
+	// is added are counts that grown has, too.
+	spans   []sentinel.Span
+	fresh   []string
+	grown   []sentinel.Growth
+	ticking bool
 	// open are the cases counted as opened, so that each counts once.
 	open map[string]struct{}
 	// opened counts them by severity, blocked the blocks by origin, since the
@@ -60,6 +67,7 @@ const (
 	maxKeptThreats  = 10_000
 	maxKeptCounters = 10_000
 	maxKeptActions  = 100_000
+	maxKeptSpans    = 20_000
 )
 
 // add takes in effects and returns how many of the cases are new.
@@ -81,6 +89,9 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 				p.updates = make(map[string]sentinel.Threat)
 			}
 			p.updates[t.ID] = *t
+			if !p.ticking {
+				p.fresh = append(p.fresh, t.ID)
+			}
 			continue
 		}
 		delete(p.updates, t.ID)

@@ -101,7 +101,10 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	s.Mode = string(a.cfg.Response.Mode)
 	s.Generation, s.ConfigFile, s.ConfigTime, s.ConfigError = a.gen, a.cfg.File(), a.loadedAt, a.cfgErr
 	s.Rules = a.set.status()
-	s.Database = control.Database{Path: a.store.Path(), Error: a.dbErr}
+	s.Database = control.Database{
+		Path: a.store.Path(), Error: a.dbErr, Checked: cmp.Or(a.store.Report().Problem, "ok"),
+		Snapshot: a.windows.status.Load(), Rebuilt: a.windows.rebuilt.Load(),
+	}
 	s.Alarms = append(s.Alarms, a.alarms...)
 	s.Reasons = append(s.Reasons, a.sandboxReasons()...)
 	a.mu.Unlock()

@@ -104,6 +104,33 @@ type Database struct {
 	Size int64 `json:"size_bytes"`
 	// Error is why the last write failed, empty if it did not.
 	Error string `json:"error,omitempty"`
+	// Checked is what checking the file at the start came to: "ok", or what was
+	// wrong with the file that was replaced.
+	Checked string `json:"checked"`
+	// Snapshot is of the detectors' windows; nil before the first. Rebuilt is nil
+	// unless the agent did not stop in order before.
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
+	Rebuilt  *Rebuilt  `json:"rebuilt,omitempty"`
+}
+
+// Snapshot is the latest snapshot of the detectors' windows.
+type Snapshot struct {
+	Taken time.Time `json:"taken"`
+	Size  int64     `json:"size_bytes"`
+	// Copy is how long the engine stood still for it, Write how long compressing
+	// and writing took. Both are 0 for one by an agent that ran before.
+	Copy  time.Duration `json:"copy_ns"`
+	Write time.Duration `json:"write_ns"`
+	// Error is why a later one could not be written.
+	Error string `json:"error,omitempty"`
+}
+
+// Rebuilt says what reading again after a crash came to.
+type Rebuilt struct {
+	// Lines were read, in Took; Lost batches were not to be had any more.
+	Lines int           `json:"lines"`
+	Lost  int           `json:"lost_batches"`
+	Took  time.Duration `json:"took_ns"`
 }
 
 // FirewallStatus says whether the kernel holds what it should.

@@ -74,7 +74,11 @@ func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
 		Firewall: control.FirewallStatus{Backend: "nftables", Healthy: true, Desired: 7, Actual: 7, Dropped: 18_204, Checked: clock},
 		Sources:  f.sources(), Last24h: control.Totals{Events: 142_847, Threats: 23, Blocked: 7, Critical: 1}, Blocks: 7,
 		Rules: control.RulesStatus{Loaded: 53}, State: []control.StateSize{}, Alarms: []control.Alarm{},
-		Generation: 1, ConfigFile: "/etc/sentinel/config.yml", ConfigTime: clock, Database: control.Database{Path: "/var/lib/sentinel/sentinel.db", Size: 1_300_000},
+		Generation: 1, ConfigFile: "/etc/sentinel/config.yml", ConfigTime: clock, Database: control.Database{
+			Path: "/var/lib/sentinel/sentinel.db", Size: 1_300_000, Checked: "ok",
+			Snapshot: &control.Snapshot{Taken: clock.Add(-20 * time.Second), Size: 140_000, Copy: 2 * time.Millisecond, Write: 9 * time.Millisecond},
+			Rebuilt:  &control.Rebuilt{Lines: 41_200, Took: 42 * time.Millisecond},
+		},
 	}
 	if f.degraded {
 		st.Health, st.Mode = control.HealthDegraded, "observe"

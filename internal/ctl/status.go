@@ -76,6 +76,7 @@ func (a *app) status(st *control.Status) {
 			text += "  " + s.paint(styleBad, clean(st.Database.Error))
 		}
 		row("Database:", text)
+		a.windows(row, &st.Database)
 	}
 
 	if st.Sandbox != nil {

@@ -31,6 +31,9 @@ func (d *Decider) Grown() []sentinel.Growth {
 	return out
 }
 
+// Waiting is how many cases have changes that the next Tick hands out.
+func (d *Decider) Waiting() int { return len(d.dirty) }
+
 // grow notes that a case has counted.
 func (d *Decider) grow(c *openCase) {
 	if d.tracking && !c.grew {

@@ -146,6 +146,23 @@ func (e *Engine) Replay(src *Source, text string, mod time.Time) *Step {
 	return e.take(src, parsed, now)
 }
 
+// Rebuild counts a line whose effects are stored already, as when the last minute
+// is read again after a crash: the counters and what cases know of their latest
+// lines become what they were, and nothing else happens. The event is valid until
+// the next call.
+func (e *Engine) Rebuild(src *Source, text string, now, mod time.Time) *sentinel.Event {
+	ev := &src.event
+	src.parser.Parse(text, now, mod, ev)
+	ev.Source = src.id
+	results := e.detector.Observe(ev, e.matcher, e.matcher.Match(ev), now)
+	for i := range results {
+		if r := &results[i]; r.Fired && e.decider != nil {
+			e.decider.Remember(r.Detection)
+		}
+	}
+	return ev
+}
+
 // maxAhead is how much later than the modification of its file a line of a
 // replay may be stamped and still move the clock (a copy's time may be off by a
 // time zone).

@@ -117,7 +117,10 @@ func (tx *writer) results(r *Results) error {
 			return fmt.Errorf("storing the reputation of %s: %w", r.Regulars[i].Network, err)
 		}
 	}
-	return tx.progress(r)
+	if err := tx.progress(r); err != nil || r.Journal == nil {
+		return err
+	}
+	return tx.journal(r.Journal, r.Threats)
 }
 
 func (tx *writer) threat(t *sentinel.Threat) error {

@@ -33,6 +33,10 @@ type OpenReport struct {
 	// tables of which something could not be read, with the reason.
 	Salvaged   map[string]int
 	Incomplete map[string]string
+	// Settled is how many threats had changes in the journal only, as after a
+	// crash; Unsettled says why some of those could not be read.
+	Settled   int
+	Unsettled string
 	// SQLite is the version of the library.
 	SQLite string
 }
@@ -70,6 +74,9 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	}
 	if err := s.connect(ctx); err != nil {
 		return nil, err
+	}
+	if err := s.settle(ctx); err != nil && !Retryable(classify(err)) {
+		return nil, fmt.Errorf("taking up the journal: %w", err)
 	}
 	if err := keepBallast(path, s.opts.Ballast); err != nil && !errors.Is(classify(err), ErrFull) {
 		return nil, err

@@ -45,6 +45,9 @@ const (
 	stmtShapeTrim
 	stmtState
 	stmtExpire
+	stmtJournal
+	stmtJournalSettle
+	stmtJournalForget
 	numStmts
 )
 
@@ -135,6 +138,11 @@ var statements = [numStmts]string{
 			last_seen = excluded.last_seen`,
 	stmtShapeTrim: `DELETE FROM unparsed_shapes WHERE source = ?1 AND shape NOT IN (
 		SELECT shape FROM unparsed_shapes WHERE source = ?1 ORDER BY count DESC, last_seen DESC LIMIT ?2)`,
+
+	stmtJournal:       `INSERT INTO journal (seq, spans, cases) VALUES (` + marks(3) + `)`,
+	stmtJournalSettle: `UPDATE journal SET cases = NULL WHERE cases IS NOT NULL`,
+	// The newest row says which commit was the last.
+	stmtJournalForget: `DELETE FROM journal WHERE seq <= ?1 AND cases IS NULL AND seq < ?2`,
 
 	stmtState: `INSERT INTO agent_state (key, value, updated_at) VALUES (` + marks(3) + `)
 		ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at`,
