@@ -142,3 +142,18 @@ func TestUpdateRuntime(t *testing.T) {
 		t.Errorf("nothing set: %v", err)
 	}
 }
+
+// A key that needs a restart keeps its value, whatever its default is.
+func TestKeepFixed(t *testing.T) {
+	for _, key := range Keys() {
+		data, err := Set(nil, key, another(t, key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := mustParse(t, string(data))
+		next.KeepFixed(Default())
+		if changed := len(Changed(Default(), next)) > 0; changed == NeedsRestart(key) {
+			t.Errorf("%s: needs a restart: %t, changed: %t", key, NeedsRestart(key), changed)
+		}
+	}
+}
