@@ -182,18 +182,3 @@ func configError(key string, err error) error {
 	}
 	return control.Errorf(control.CodeRefused, "%v", err)
 }
-
-// overrides are the keys that were set at run time, sorted.
-func overrides(cfg *config.Config) []string {
-	out := []string{}
-	values, err := cfg.Values("")
-	if err != nil {
-		return out
-	}
-	for _, v := range values {
-		if v.Origin == config.FromRuntime {
-			out = append(out, v.Key)
-		}
-	}
-	return out
-}

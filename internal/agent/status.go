@@ -99,6 +99,7 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	}
 	a.mu.Lock()
 	s.Mode = string(a.cfg.Response.Mode)
+	s.ConfigRuntime = a.cfg.Overrides()
 	s.Generation, s.ConfigFile, s.ConfigTime, s.ConfigError = a.gen, a.cfg.File(), a.loadedAt, a.cfgErr
 	s.Rules = a.set.status()
 	s.Database = control.Database{
@@ -235,15 +236,16 @@ func (p *api) Unparsed(ctx context.Context, _ control.Peer, q control.UnparsedPa
 }
 
 // Reload implements control.Agent.
-func (p *api) Reload(ctx context.Context, _ control.Peer) (*control.ReloadResult, error) {
+func (p *api) Reload(ctx context.Context, peer control.Peer) (*control.ReloadResult, error) {
 	a := p.agent()
+	a.log.Info("reading the configuration again", "by", peer.String())
 	changed, err := a.Reload(ctx)
 	if err != nil {
 		return nil, control.Errorf(control.CodeRefused, "the configuration was not taken, the old one stays: %v", err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := &control.ReloadResult{Generation: a.gen, Rules: a.set.status(), Changed: changed, Restart: []string{}, Runtime: overrides(a.cfg)}
+	out := &control.ReloadResult{Generation: a.gen, Rules: a.set.status(), Changed: changed, Restart: []string{}, Runtime: a.cfg.Overrides()}
 	for _, key := range changed {
 		if config.NeedsRestart(key) {
 			out.Restart = append(out.Restart, key)

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,6 +55,17 @@ func (c *Config) KeepFixed(old *Config) {
 			v.decode(d, key, n)
 		}
 	})
+}
+
+// Overrides returns the keys that were set at run time, sorted.
+func (c *Config) Overrides() []string {
+	out := []string{}
+	for _, key := range slices.Sorted(maps.Keys(c.over)) {
+		if AtRuntime(key) { // and is no section
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 // RuntimePath returns the file with what was set at run time.

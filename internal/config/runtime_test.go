@@ -91,6 +91,9 @@ func TestOverlay(t *testing.T) {
 	if all, err := over.Values(""); err != nil || len(all) != len(Keys()) {
 		t.Errorf("%d values, %v", len(all), err)
 	}
+	if got := over.Overrides(); !slices.Equal(got, []string{"response.auto_block", "response.mode"}) {
+		t.Error(got)
+	}
 	if _, err := over.Values("response.mod"); !errors.Is(err, ErrNoKey) {
 		t.Error(err)
 	}

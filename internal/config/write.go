@@ -85,7 +85,7 @@ func replace(path string, dir *os.File, data []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err == nil && (uid >= 0 || gid >= 0) && (uid != os.Geteuid() || gid != os.Getegid()) {
+	if err == nil && (uid >= 0 && uid != os.Geteuid() || gid >= 0 && gid != os.Getegid()) {
 		err = f.Chown(uid, gid)
 	}
 	if err == nil {

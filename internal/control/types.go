@@ -77,7 +77,9 @@ type Status struct {
 	ConfigFile  string    `json:"config_file"`
 	ConfigTime  time.Time `json:"config_loaded"`
 	ConfigError string    `json:"config_error,omitempty"`
-	Database    Database  `json:"database"`
+	// ConfigRuntime has the keys that were set at run time, over the file.
+	ConfigRuntime []string `json:"config_runtime,omitempty"`
+	Database      Database `json:"database"`
 	// Sandbox is what the agent has given up; nil from older agents.
 	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
 }

@@ -84,6 +84,7 @@ func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
 		st.Health, st.Mode = control.HealthDegraded, "observe"
 		st.Reasons = []string{"the firewall refuses: operation not permitted", "/var/log/app.log: 96% of its lines are not understood"}
 		st.Firewall.Healthy, st.Firewall.Error, st.Firewall.Actual, st.Simulated = false, "netlink: operation not permitted", 0, 3
+		st.ConfigRuntime = []string{"response.mode"}
 		st.Rules.Skipped, st.Generation, st.ConfigError = 2, 4, "config.yml:3:5: response.max_blocks: 0 is not between 1 and 1000000"
 		st.Alarms = []control.Alarm{{Time: clock.Add(-10 * time.Minute), Kind: "breaker", Text: "more than 2000 new blocks a minute"}}
 	}

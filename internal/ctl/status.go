@@ -66,6 +66,9 @@ func (a *app) status(st *control.Status) {
 		}
 		row("Config:", text)
 	}
+	if len(st.ConfigRuntime) > 0 {
+		s.lines("               ", "set at run time, over the file: "+strings.Join(st.ConfigRuntime, ", "))
+	}
 	if st.ConfigError != "" {
 		s.printf("  %s\n", s.paint(styleWarn, pad("", 13)+"the last reload was refused:"))
 		s.lines("               ", strings.Split(st.ConfigError, "\n")...)
