@@ -35,6 +35,7 @@ type lab struct {
 	victim, attacker *netnstest.Namespace
 	desired          *Desired
 	backend          testBackend
+	firewall         firewall
 }
 
 type testBackend interface {
@@ -52,11 +53,37 @@ var (
 	good6    = netip.MustParseAddr("2001:db8:2::7")
 )
 
-func newLab(t *testing.T) *lab {
-	return newLabWith(t, func(ns int) testBackend { return NewNFT(NFTConfig{NetNS: ns}) })
+// firewall is a kind of backend. A SetSize other than 0 makes its sets of that
+// size.
+type firewall struct {
+	name string
+	make func(ns int, setSize uint32) testBackend
 }
 
-func newLabWith(t *testing.T, backend func(ns int) testBackend) *lab {
+var (
+	nftables  = firewall{"nftables", func(ns int, size uint32) testBackend { return NewNFT(NFTConfig{NetNS: ns, SetSize: size}) }}
+	firewalls = []firewall{nftables, iptables("iptables-nft"), iptables("iptables-legacy")}
+)
+
+// iptables is one with a program of that name for IPv4.
+func iptables(program string) firewall {
+	return firewall{program, func(ns int, size uint32) testBackend {
+		return NewIPT(IPTConfig{NetNS: ns, SetSize: size, Command4: program, Command6: strings.Replace(program, "ip", "ip6", 1)})
+	}}
+}
+
+// ruleset is all that the victim's firewall holds, for messages.
+func (l *lab) ruleset() string {
+	if l.firewall.name == nftables.name {
+		return l.nft("list", "ruleset")
+	}
+	six := strings.Replace(l.firewall.name, "ip", "ip6", 1)
+	return l.victim.Command("ipset", "list") + l.victim.Command(l.firewall.name, "-t", "raw", "-S") + l.victim.Command(six, "-t", "raw", "-S")
+}
+
+func newLab(t *testing.T) *lab { return newLabWith(t, nftables) }
+
+func newLabWith(t *testing.T, fw firewall) *lab {
 	l := &lab{t: t, victim: netnstest.New(t), attacker: netnstest.New(t), desired: NewDesired()}
 	netnstest.Connect(
 		l.victim, "eth0", prefixes("198.51.100.1/24", "2001:db8:1::1/64", "2001:db8:2::1/64"),
@@ -64,7 +91,7 @@ func newLabWith(t *testing.T, backend func(ns int) testBackend) *lab {
 	for _, at := range []netip.AddrPort{victim4, victim6, victim6b} {
 		l.victim.Echo(at)
 	}
-	l.backend = backend(l.victim.FD())
+	l.firewall, l.backend = fw, fw.make(l.victim.FD(), 0)
 	t.Cleanup(func() { _ = l.backend.Close() })
 	for from, to := range map[netip.Addr]netip.AddrPort{evil4: victim4, good4: victim4, evil6: victim6, good6: victim6b} {
 		l.expect(from, to, true)
@@ -115,7 +142,7 @@ func (l *lab) expect(from netip.Addr, to netip.AddrPort, open bool) {
 	if open {
 		l.blocked(10*time.Second, from, to, false)
 	} else if l.attacker.Reaches(from, to) {
-		l.t.Errorf("%s reaches %s, which it should not\n%s", from, to, l.nft("list", "ruleset"))
+		l.t.Errorf("%s reaches %s, which it should not\n%s", from, to, l.ruleset())
 	}
 }
 

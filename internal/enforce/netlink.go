@@ -27,7 +27,7 @@ const (
 
 var native = binary.NativeEndian
 
-// conn is a netlink socket to nf_tables. Not safe for concurrent use, except
+// conn is a netlink socket to the kernel's netfilter. Not safe for concurrent use, except
 // for portID.
 type conn struct {
 	fd     int
@@ -71,34 +71,43 @@ func dial(ns int) (*conn, error) {
 
 // openIn makes a bound netfilter socket in a namespace.
 func openIn(ns, kind int) (int, error) {
-	if ns != 0 {
-		runtime.LockOSThread()
-		own, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			runtime.UnlockOSThread()
-			return -1, fmt.Errorf("opening the network namespace: %w", err)
+	fd := -1
+	err := within(ns, func() (err error) {
+		if fd, err = unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_NETFILTER); err != nil {
+			return fmt.Errorf("opening a netlink socket: %w", err)
 		}
-		defer unix.Close(own)
-		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-			runtime.UnlockOSThread()
-			return -1, fmt.Errorf("entering the network namespace: %w", err)
+		if err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+			_ = unix.Close(fd)
+			return fmt.Errorf("binding a netlink socket: %w", err)
 		}
-		defer func() {
-			// A thread that cannot go back stays locked and ends with its goroutine.
-			if unix.Setns(own, unix.CLONE_NEWNET) == nil {
-				runtime.UnlockOSThread()
-			}
-		}()
+		return nil
+	})
+	return fd, err
+}
+
+// within runs f in a network namespace, that of the process if ns is 0.
+func within(ns int, f func() error) error {
+	if ns == 0 {
+		return f()
 	}
-	fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_NETFILTER)
+	runtime.LockOSThread()
+	own, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, fmt.Errorf("opening a netlink socket: %w", err)
+		runtime.UnlockOSThread()
+		return fmt.Errorf("opening the network namespace: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		_ = unix.Close(fd)
-		return -1, fmt.Errorf("binding a netlink socket: %w", err)
+	defer unix.Close(own)
+	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("entering the network namespace: %w", err)
 	}
-	return fd, nil
+	defer func() {
+		// A thread that cannot go back stays locked and ends with its goroutine.
+		if unix.Setns(own, unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	return f()
 }
 
 func (c *conn) close() { _ = unix.Close(c.fd) }
@@ -165,7 +174,7 @@ func (c *conn) send(b []byte) error {
 
 // get asks for one object and gives its attributes to f.
 func (c *conn) get(kind uint16, family byte, fill func(*message), f func(attrs []byte) error) error {
-	return c.ask(kind, family, unix.NLM_F_ACK, fill, f)
+	return c.ask(unix.NFNL_SUBSYS_NFTABLES<<8|kind, family, unix.NLM_F_ACK, fill, f)
 }
 
 // dump asks for many objects and gives the attributes of each to f. It starts
@@ -173,7 +182,7 @@ func (c *conn) get(kind uint16, family byte, fill func(*message), f func(attrs [
 func (c *conn) dump(kind uint16, family byte, fill func(*message), restart func(), f func(attrs []byte) error) error {
 	for tries := 0; ; tries++ {
 		restart()
-		err := c.ask(kind, family, unix.NLM_F_DUMP, fill, f)
+		err := c.ask(unix.NFNL_SUBSYS_NFTABLES<<8|kind, family, unix.NLM_F_DUMP, fill, f)
 		if !errors.Is(err, errInterrupted) || tries == 10 {
 			return err
 		}
@@ -182,9 +191,11 @@ func (c *conn) dump(kind uint16, family byte, fill func(*message), restart func(
 
 var errInterrupted = errors.New("the ruleset kept changing while it was read")
 
+// ask sends one message, whose kind holds the subsystem, and gives the attributes
+// of each answer to f.
 func (c *conn) ask(kind uint16, family byte, flags uint16, fill func(*message), f func(attrs []byte) error) error {
 	b := &batch{conn: c}
-	m := b.message(kind, flags, family)
+	m := b.start(kind, flags|unix.NLM_F_REQUEST, family)
 	if fill != nil {
 		fill(m)
 	}

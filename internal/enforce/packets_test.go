@@ -12,7 +12,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/netnstest"
 )
 
-func TestBlocksDropPackets(t *testing.T) {
+func testBlocksDropPackets(t *testing.T, fw firewall) {
 	cases := []struct {
 		name    string
 		prefix  string
@@ -32,8 +32,7 @@ func TestBlocksDropPackets(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t)
+			l := newLabWith(t, fw)
 			to := map[netip.Addr]netip.AddrPort{evil4: victim4, good4: victim4, evil6: victim6, good6: victim6b}
 			l.desired.Load(nil, c.allow)
 			l.desired.Set(blockFor(c.prefix, time.Hour))
@@ -52,7 +51,7 @@ func TestBlocksDropPackets(t *testing.T) {
 				t.Errorf("dropped %+v with %d addresses blocked", drops, len(c.blocked))
 			}
 			if rep := l.check(); rep.Drift != 0 || rep.Rebuilt {
-				t.Errorf("check right after: %+v\n%s", rep, l.nft("list", "ruleset"))
+				t.Errorf("check right after: %+v\n%s", rep, l.ruleset())
 			}
 			v := l.desired.Changes(0).Version
 			l.desired.Remove(netip.MustParsePrefix(c.prefix))
@@ -69,9 +68,8 @@ func TestBlocksDropPackets(t *testing.T) {
 // E15: the packets of an established connection are dropped, both ways that the
 // attacker sends; the connection is not reset and resumes if the block ends in
 // time.
-func TestEstablishedConnectionIsCut(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
+func testEstablishedConnectionIsCut(t *testing.T, fw firewall) {
+	l := newLabWith(t, fw)
 	var conn net.Conn
 	netnstest.Eventually(t, 10*time.Second, "connected", func() bool {
 		var err error
@@ -89,9 +87,8 @@ func TestEstablishedConnectionIsCut(t *testing.T) {
 }
 
 // E14: the port is published by DNAT to a container in a third namespace.
-func TestContainerPublishedPort(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
+func testContainerPublishedPort(t *testing.T, fw firewall) {
+	l := newLabWith(t, fw)
 	container := netnstest.New(t)
 	netnstest.Connect(l.victim, "docker0", prefixes("172.17.0.1/24", "fd00:17::1/64"),
 		container, "eth0", prefixes("172.17.0.2/24", "fd00:17::2/64"))
@@ -121,9 +118,9 @@ func TestContainerPublishedPort(t *testing.T) {
 }
 
 // E16: hosts with one address family only.
-func TestOneFamilyOnly(t *testing.T) {
+func testOneFamilyOnly(t *testing.T, fw firewall) {
 	t.Run("IPv6 disabled", func(t *testing.T) {
-		l := newLab(t)
+		l := newLabWith(t, fw)
 		l.victim.Sysctl("net/ipv6/conf/all/disable_ipv6", "1")
 		l.desired.Load(nil, nil)
 		l.desired.Set(blockFor("198.51.100.66/32", time.Hour), blockFor("2001:db8:1::/64", time.Hour))
@@ -131,7 +128,7 @@ func TestOneFamilyOnly(t *testing.T) {
 		l.expect(evil4, victim4, false)
 	})
 	t.Run("IPv6 only", func(t *testing.T) {
-		l := newLab(t)
+		l := newLabWith(t, fw)
 		l.victim.Command("ip", "-4", "addr", "flush", "dev", "eth0")
 		l.desired.Load(nil, nil)
 		l.desired.Set(blockFor("198.51.100.66/32", time.Hour), blockFor("2001:db8:1::/64", time.Hour))
@@ -142,10 +139,9 @@ func TestOneFamilyOnly(t *testing.T) {
 }
 
 // E09: the kernel ends a block by itself.
-func TestExpiry(t *testing.T) {
-	t.Parallel()
+func testExpiry(t *testing.T, fw firewall) {
 	for _, prefix := range []string{"198.51.100.66/32", "198.51.100.64/28"} {
-		l := newLab(t)
+		l := newLabWith(t, fw)
 		l.desired.Load(nil, nil)
 		block := blockFor(prefix, 2*time.Second)
 		l.desired.Set(block)
@@ -205,9 +201,8 @@ func TestExtend(t *testing.T) {
 
 // E19: while the table is replaced, again and again, no packet of a blocked
 // address passes.
-func TestNoGapWhileReplacing(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
+func testNoGapWhileReplacing(t *testing.T, fw firewall) {
+	l := newLabWith(t, fw)
 	l.desired.Load(manyBlocks(2000), nil)
 	l.desired.Set(blockFor("198.51.100.66/32", time.Hour))
 	l.apply()
@@ -243,7 +238,7 @@ func TestNoGapWhileReplacing(t *testing.T) {
 	}()
 	ctx := context.Background()
 	for i := range 20 {
-		n := NewNFT(NFTConfig{NetNS: l.victim.FD(), SetSize: uint32(5000 + i)})
+		n := fw.make(l.victim.FD(), uint32(5000+i))
 		if rep, err := n.Apply(ctx, l.desired.Changes(0)); err != nil || !rep.Rebuilt {
 			t.Errorf("replacing: %+v, %v", rep, err)
 		}

@@ -56,8 +56,8 @@ func (l *lab) passed(from netip.Addr, to netip.AddrPort, n int) (got int) {
 	}
 }
 
-func testRateLimit(t *testing.T, backend func(ns int) testBackend) {
-	l := newLabWith(t, backend)
+func testRateLimit(t *testing.T, fw firewall) {
+	l := newLabWith(t, fw)
 	var conn net.Conn
 	netnstest.Eventually(t, 10*time.Second, "connected", func() bool {
 		var err error
@@ -133,10 +133,6 @@ func testRateLimit(t *testing.T, backend func(ns int) testBackend) {
 	if n := l.passed(evil6, netip.AddrPortFrom(victim6.Addr(), 9000), 50); n != 50 {
 		t.Errorf("%d of 50 datagrams came through without a limit", n)
 	}
-}
-
-func TestRateLimit(t *testing.T) {
-	testRateLimit(t, func(ns int) testBackend { return NewNFT(NFTConfig{NetNS: ns}) })
 }
 
 // Limits end in the kernel, and are restored like blocks when somebody takes
