@@ -47,6 +47,8 @@ type Report struct {
 	// applied; Samples are some of them.
 	Rejected int
 	Samples  []Rejection
+	// More: the backend did a part only; Check goes on with it.
+	More bool
 }
 
 // maxSamples bounds Report.Samples.

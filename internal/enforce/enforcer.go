@@ -15,11 +15,13 @@ type Config struct {
 	CheckEvery time.Duration
 	// CountEvery is the pause between readings of the drop counters (5 s).
 	CountEvery time.Duration
-	// Timeout is how long the firewall may take to answer (5 s; a second more
-	// for each 10,000 elements).
+	// Timeout is how long the firewall may take to answer (5 s, for ufw a minute;
+	// a second more for each 10,000 elements).
 	Timeout time.Duration
 	// Logger gets what happens; nil discards it.
 	Logger *slog.Logger
+	// Cutter, if set, ends the connections of what is newly blocked.
+	Cutter *Cutter
 	// Alarm, if set, is called for what people should hear of. It must return
 	// at once.
 	Alarm func(Alarm)
@@ -83,6 +85,9 @@ type Enforcer struct {
 func New(source Source, backend Backend, cfg Config) *Enforcer {
 	cfg.CheckEvery = cmp.Or(cfg.CheckEvery, time.Minute)
 	cfg.CountEvery = cmp.Or(cfg.CountEvery, 5*time.Second)
+	if b, ok := backend.(interface{ callTime() time.Duration }); ok {
+		cfg.Timeout = cmp.Or(cfg.Timeout, b.callTime())
+	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -114,6 +119,9 @@ func (e *Enforcer) Run(ctx context.Context) error {
 	watching := false
 	var watch sync.WaitGroup
 	defer watch.Wait()
+	if e.cfg.Cutter != nil {
+		watch.Go(func() { e.cfg.Cutter.run(ctx) })
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -229,6 +237,9 @@ func (e *Enforcer) apply(ctx context.Context) bool {
 		return false
 	}
 	e.version, e.pending = c.Version, false
+	if e.cfg.Cutter != nil {
+		e.cfg.Cutter.add(c)
+	}
 	e.settle(c.Version)
 	if !e.applied {
 		e.applied = true
@@ -338,6 +349,9 @@ func (e *Enforcer) succeeded(rep Report, start time.Time) {
 				rep.Rejected, rep.Samples[0].Prefix, rep.Samples[0].Error)
 		}
 	})
+	if rep.More {
+		e.checkAt = time.Now()
+	}
 	if rep.Rejected > 0 && !e.rejected {
 		e.alarm(AlarmRejected, e.Status().LastError)
 		// Often the reason passes soon: an element that is over but not yet

@@ -12,6 +12,7 @@ func TestFaultFirewalls(t *testing.T) {
 		{"E09 a block ends by itself", testExpiry},
 		{"E14 a container's published port is closed", testContainerPublishedPort},
 		{"E15 an established connection is cut", testEstablishedConnectionIsCut},
+		{"E15 its entries in the table of connections are gone", testConnectionsForgotten},
 		{"E16 a host with one address family", testOneFamilyOnly},
 		{"E19 no gap while everything is replaced", testNoGapWhileReplacing},
 		{"· what is blocked and what is not", testBlocksDropPackets},
