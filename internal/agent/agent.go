@@ -159,10 +159,11 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	if err := a.recall(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	a.chooseFirewall()
+	a.chooseFirewall(ctx)
 	a.enforcer = enforce.New(a.desired, a.backend, enforce.Config{
 		Logger:     a.log.With("part", "enforce"),
 		CountEvery: 2 * time.Second,
+		Cutter:     a.cutter(),
 		Alarm:      func(al enforce.Alarm) { a.alarm(string(al.Kind), al.Text) },
 	})
 	a.server, err = control.Listen((*api)(a), control.Options{
@@ -207,6 +208,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	loop.Go(func() error { return a.loop(read, batches) })
 	others.Go(func() error { return a.enforcer.Run(rest) })
 	others.Go(func() error { return a.denied.Run(rest) })
+	others.Go(func() error { a.clearOldFirewall(rest); return nil })
 	others.Go(func() error {
 		err := a.server.Run(rest)
 		if err != nil {
@@ -399,18 +401,6 @@ func takenBack(act sentinel.Action) bool {
 	}
 	byUs := act.RevokedBy == decide.ByLimit || act.RevokedBy == decide.ByAllowlist || strings.HasPrefix(act.RevokedBy, "block ")
 	return !byUs
-}
-
-// chooseFirewall picks the backend and remembers why.
-func (a *Agent) chooseFirewall() {
-	switch a.cfg.Response.Firewall.Backend {
-	case config.BackendDryRun:
-		a.backend, a.why = enforce.NewDryRun(a.log.With("part", "dryrun")), "configured: nothing reaches the kernel"
-	case config.BackendNFTables:
-		a.backend, a.why = enforce.NewNFT(enforce.NFTConfig{}), "configured"
-	default:
-		a.backend, a.why = enforce.NewNFT(enforce.NFTConfig{}), "automatic: own nftables table by netlink"
-	}
 }
 
 // maxAlarms is how many alarms status shows.

@@ -162,6 +162,8 @@ type Backend string
 const (
 	BackendAuto     Backend = "auto"
 	BackendNFTables Backend = "nftables"
+	BackendIPTables Backend = "iptables"
+	BackendUFW      Backend = "ufw"
 	BackendDryRun   Backend = "dryrun"
 )
 

@@ -324,13 +324,9 @@ func faults() []struct {
 			[]string{
 				`2:15+11 response.whitelist: "10.0.0.0/33" is not an address like 203.0.113.7 or a network like 198.51.100.0/24 or 2001:db8::/32`,
 			}},
-		{"backend later", "response:\n  firewall:\n    backend: ufw\n",
-			[]string{
-				`3:14+3 response.firewall.backend: "ufw" is not supported by this version: expected one of auto, nftables, dryrun`,
-			}},
 		{"backend unknown", "response:\n  firewall: {backend: nftable}\n",
 			[]string{
-				`2:23+7 response.firewall.backend: "nftable" is not one of auto, nftables, dryrun | did you mean nftables?`,
+				`2:23+7 response.firewall.backend: "nftable" is not one of auto, nftables, iptables, ufw, dryrun | did you mean nftables?`,
 			}},
 		{"path empty", "database:\n  path: ''\n",
 			[]string{

@@ -61,8 +61,7 @@ func schema(c *Config) section {
 				{"format", newEnum(&c.Response.ProxyDenylist.Format, DenyNginx, DenyApache, DenyCaddy, DenyPlain)},
 			}},
 			{"firewall", section{
-				{"backend", newEnum(&c.Response.Firewall.Backend, BackendAuto, BackendNFTables, BackendDryRun).
-					later("iptables", "ufw")},
+				{"backend", newEnum(&c.Response.Firewall.Backend, BackendAuto, BackendNFTables, BackendIPTables, BackendUFW, BackendDryRun)},
 			}},
 		}},
 		{"database", section{

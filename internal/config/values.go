@@ -233,7 +233,6 @@ type enum[T ~string] struct {
 	p       *T
 	words   []T
 	aliases map[string]T
-	missing []string
 }
 
 func newEnum[T ~string](p *T, words ...T) *enum[T] { return &enum[T]{p: p, words: words} }
@@ -244,12 +243,6 @@ func (e *enum[T]) alias(word string, means T) *enum[T] {
 		e.aliases = map[string]T{}
 	}
 	e.aliases[word] = means
-	return e
-}
-
-// later names words that other documentation has.
-func (e *enum[T]) later(words ...string) *enum[T] {
-	e.missing = words
 	return e
 }
 
@@ -276,8 +269,6 @@ func (e *enum[T]) decode(d *decoder, key string, n *yaml.Node) {
 	switch {
 	case slices.Contains(names, v):
 		*e.p = T(v)
-	case slices.Contains(e.missing, v):
-		d.at(n, key, "", "%s is not supported by this version: expected %s", quote(v), expected)
 	default:
 		d.at(n, key, didYouMean(v, names), "%s is not %s", quote(v), expected)
 	}

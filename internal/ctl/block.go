@@ -180,7 +180,7 @@ func newUnblock(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "unblock IP|NETWORK", Short: "Lift the blocks of an address or network",
 		Long: `Lift the blocks of an address, or all blocks within a network. --all lifts every
-block; as root it works without an agent too, by removing our firewall table.`,
+block; as root it works without an agent too, by removing all that we put into the firewall.`,
 		Example: `  sentinelctl unblock 203.0.113.7 --reason "our own monitoring"
   sentinelctl unblock --all --yes`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -242,7 +242,7 @@ func (a *app) unblocked(n control.Network, r *control.UnblockResult) error {
 }
 
 // unblockAll lifts every block. Where there is no agent to do it, root removes
-// our firewall table, which holds them all.
+// all that we put into the firewall.
 func (a *app) unblockAll(cmd *cobra.Command, reason string, yes bool) error {
 	if !yes {
 		return usagef("--all lifts every block").hint("if that is what you want: sentinelctl unblock --all --yes")
@@ -290,12 +290,12 @@ func (a *app) removeFirewall(ctx context.Context, dial error) error {
 		return failf(exitNoAgent, "the agent is not running, and only root can open the firewall without it").hint("sudo sentinelctl unblock --all --yes")
 	}
 	if err := a.removeTable(ctx); err != nil {
-		return failf(exitFailed, "the agent is not running, and removing its firewall table failed: %w", err).hint("try: nft delete table inet sentinel")
+		return failf(exitFailed, "the agent is not running, and removing what it put into the firewall failed: %w", err).hint("try: nft delete table inet sentinel")
 	}
 	if a.format != "table" {
-		return a.json(map[string]any{"unblocked": []string{}, "note": "the agent is not running: its firewall table was removed"})
+		return a.json(map[string]any{"unblocked": []string{}, "note": "the agent is not running: what it had put into the firewall was removed"})
 	}
-	a.out.printf("  The agent is not running. %s: nothing is blocked now.\n", a.out.paint(styleGood, "Its firewall table (inet sentinel) was removed"))
+	a.out.printf("  The agent is not running. %s: nothing is blocked now.\n", a.out.paint(styleGood, "All that it had put into the firewall was removed"))
 	a.out.printf("  When the agent starts again it restores the blocks that have not ended.\n")
 	a.out.printf("  To prevent that, start it and run this command again.\n")
 	return nil

@@ -40,7 +40,7 @@ func newScreen(f *os.File) *screen {
 func newApp(version string) *app {
 	return &app{
 		version: version, stdin: os.Stdin, out: newScreen(os.Stdout), err: newScreen(os.Stderr),
-		now: time.Now, euid: os.Geteuid(), env: os.Getenv, removeTable: enforce.RemoveTable,
+		now: time.Now, euid: os.Geteuid(), env: os.Getenv, removeTable: enforce.RemoveAll,
 		defaultConfig: config.DefaultPath,
 	}
 }

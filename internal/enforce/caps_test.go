@@ -20,10 +20,18 @@ import (
 const asNobody = "ENFORCE_TEST_AS_NOBODY"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asNobody) == "" {
-		os.Exit(m.Run())
+	var n interface {
+		Backend
+		Watcher
 	}
-	n := NewNFT(NFTConfig{})
+	switch os.Getenv(asNobody) {
+	case "":
+		os.Exit(m.Run())
+	case NameNFTables:
+		n = NewNFT(NFTConfig{})
+	case NameIPTables:
+		n = NewIPT(IPTConfig{Command4: "iptables-nft", Command6: "ip6tables-nft"})
+	}
 	d := NewDesired()
 	d.Load(manyBlocks(2000), prefixes("127.0.0.0/8"))
 	if _, err := n.Apply(context.Background(), d.Changes(0)); err != nil {
@@ -44,7 +52,7 @@ func TestMain(m *testing.M) {
 		_, _ = io.WriteString(os.Stdout, "check failed")
 		os.Exit(1)
 	}
-	if err := RemoveTable(context.Background()); err != nil {
+	if err := RemoveAll(context.Background()); err != nil {
 		_, _ = io.WriteString(os.Stdout, "remove: "+err.Error())
 		os.Exit(1)
 	}
@@ -53,7 +61,7 @@ func TestMain(m *testing.M) {
 
 // runAsNobody runs TestMain's program as an ordinary user in a new network
 // namespace, with the capabilities given and no others.
-func runAsNobody(t *testing.T, caps ...uintptr) (int, string) {
+func runAsNobody(t *testing.T, backend string, caps ...uintptr) (int, string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test changes its user and needs root: run it with sudo")
@@ -73,7 +81,7 @@ func runAsNobody(t *testing.T, caps ...uintptr) (int, string) {
 	}
 	cmd := exec.Command(program)
 	cmd.Dir = "/"
-	cmd.Env = []string{asNobody + "=1"}
+	cmd.Env = []string{asNobody + "=" + backend}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWNET,
 		Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
@@ -88,15 +96,22 @@ func runAsNobody(t *testing.T, caps ...uintptr) (int, string) {
 
 // The agent is an ordinary user with one capability.
 func TestOneCapabilityIsEnough(t *testing.T) {
-	if code, out := runAsNobody(t, unix.CAP_NET_ADMIN); code != 0 {
+	if code, out := runAsNobody(t, NameNFTables, unix.CAP_NET_ADMIN); code != 0 {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+	// iptables opens a raw socket to ask for the number of a set.
+	if code, out := runAsNobody(t, NameIPTables, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW); code != 0 {
+		t.Errorf("iptables: exit code %d: %s", code, out)
 	}
 }
 
 // E11: without it, the error says why.
 func TestNoCapability(t *testing.T) {
-	code, out := runAsNobody(t)
+	code, out := runAsNobody(t, NameNFTables)
 	if code != 3 || !strings.Contains(out, "operation not permitted") {
 		t.Errorf("exit code %d: %s; want EPERM", code, out)
+	}
+	if code, out = runAsNobody(t, NameIPTables, unix.CAP_NET_ADMIN); code == 0 || !strings.Contains(out, "CAP_NET_RAW") {
+		t.Errorf("iptables without CAP_NET_RAW: exit code %d: %s", code, out)
 	}
 }

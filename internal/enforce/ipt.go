@@ -222,9 +222,20 @@ func (n *IPT) finish(ctx context.Context, known bool) (rep Report, err error) {
 	n.publish()
 	if err != nil {
 		n.loaded = false
-		return rep, fmt.Errorf("writing iptables: %w%s", err, hint(err))
+		return rep, fmt.Errorf("writing iptables: %w%s", err, hintIPT(err))
 	}
 	return rep, nil
+}
+
+// hintIPT says what may be done about an error.
+func hintIPT(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "socket to ipset"):
+		return " (CAP_NET_RAW is needed)"
+	case strings.Contains(text, "xtables.lock"):
+		return " (iptables-legacy needs root for its lock file)"
+	}
+	return hint(err)
 }
 
 // merge takes a change into what is wanted.

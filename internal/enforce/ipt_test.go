@@ -129,7 +129,7 @@ func testRemoveIPTables(t *testing.T, fw firewall) {
 
 // E06: many blocks are restored, checked, and lifted.
 func testManyBlocksInIPTables(t *testing.T, fw firewall) {
-	const count = 20_000
+	count := sizeOf(20_000, 100_000)
 	ctx := context.Background()
 	ns := netnstest.New(t)
 	n := fw.make(ns.FD(), 0)

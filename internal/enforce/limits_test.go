@@ -40,8 +40,8 @@ func newQuietNFT(t testing.TB, size uint32) (*NFT, *netnstest.Namespace) {
 
 // E06: many blocks are restored, checked, found missing, and lifted. The
 // benchmark does 100,000.
-func TestManyBlocks(t *testing.T) {
-	const count = 20_000
+func testManyBlocks(t *testing.T) {
+	count := sizeOf(20_000, 100_000)
 	ctx := context.Background()
 	n, ns := newQuietNFT(t, 0)
 	d := NewDesired()
@@ -77,7 +77,7 @@ func TestManyBlocks(t *testing.T) {
 
 // E07: what fits into a full set is in it, the rest is named, and nothing that
 // was in it is lost. Once there is room, the rest follows.
-func TestFullSet(t *testing.T) {
+func testFullSet(t *testing.T) {
 	ctx := context.Background()
 	n, _ := newQuietNFT(t, 1000)
 	d := NewDesired()
@@ -113,7 +113,7 @@ func TestFullSet(t *testing.T) {
 }
 
 // E08: one bad element among many is found, and all others are applied.
-func TestBadElement(t *testing.T) {
+func testBadElement(t *testing.T) {
 	n, _ := newQuietNFT(t, 0)
 	d := NewDesired()
 	d.Load(nil, nil)

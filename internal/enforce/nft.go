@@ -300,18 +300,6 @@ func (n *NFT) Remove(ctx context.Context) error {
 	return removeTable(ctx, n.conn)
 }
 
-// RemoveTable deletes our table in the network namespace of the process,
-// without an agent: all blocks are open again. It is no error if there is none.
-// A running agent would notice and restore it.
-func RemoveTable(ctx context.Context) error {
-	c, err := dial(0)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	return removeTable(ctx, c)
-}
-
 func removeTable(ctx context.Context, c *conn) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -160,8 +160,7 @@ func testExpiry(t *testing.T, fw firewall) {
 }
 
 // E10: an extended block has the new time, a permanent one none.
-func TestExtend(t *testing.T) {
-	t.Parallel()
+func testExtend(t *testing.T) {
 	l := newLab(t)
 	l.desired.Load(nil, nil)
 	version := uint64(0)

@@ -14,27 +14,25 @@ import (
 // RemoveAll takes away all that any backend ever put into the firewall of the
 // network namespace of the process: all blocks are open again. It works without
 // an agent and is no error if there is nothing. A running agent would notice and
-// restore what is its own.
-func RemoveAll(ctx context.Context) error { return removeAll(ctx, command{}, "", "ufw") }
+// restore what is its own. It needs root where ufw is installed.
+func RemoveAll(ctx context.Context) error { return removeAll(ctx, command{}, "ufw") }
 
-// RemoveOthers takes away what backends other than the one named put into the
-// firewall, for when another was chosen.
-func RemoveOthers(ctx context.Context, keep string) error {
-	return removeAll(ctx, command{}, keep, "ufw")
+func removeAll(ctx context.Context, c command, ufw string) error {
+	return errors.Join(removeNFT(ctx, c.ns), removeAnyIPT(ctx, c), removeUFW(ctx, c, ufw))
 }
 
-func removeAll(ctx context.Context, c command, keep, ufw string) error {
-	var failures error
-	if keep != NameNFTables {
-		failures = errors.Join(failures, removeNFT(ctx, c.ns))
+// RemoveBackend takes away what the backend of a name put into the firewall, for
+// when another one has been chosen.
+func RemoveBackend(ctx context.Context, name string) error {
+	switch name {
+	case NameNFTables:
+		return removeNFT(ctx, 0)
+	case NameIPTables:
+		return removeAnyIPT(ctx, command{})
+	case NameUFW:
+		return removeUFW(ctx, command{}, "ufw")
 	}
-	if keep != NameIPTables {
-		failures = errors.Join(failures, removeAnyIPT(ctx, c))
-	}
-	if keep != NameUFW {
-		failures = errors.Join(failures, removeUFW(ctx, c, ufw))
-	}
-	return failures
+	return nil
 }
 
 // removeNFT deletes our table, if the kernel has tables at all.
@@ -96,8 +94,10 @@ func removeUFW(ctx context.Context, c command, program string) error {
 		return nil
 	}
 	if os.Geteuid() != 0 {
-		return nil // then we have made none, and could not ask
+		if ufwEnabled("/etc/ufw/ufw.conf") {
+			return errors.New("only root can take our rules out of ufw, if there are any: sentinelctl unblock --all --yes, while the agent is stopped")
+		}
+		return nil
 	}
-	u := NewUFW(UFWConfig{NetNS: c.ns, Program: program})
-	return u.Remove(ctx)
+	return NewUFW(UFWConfig{NetNS: c.ns, Program: program}).Remove(ctx)
 }

