@@ -22,13 +22,15 @@ import (
 //
 // It works beside the Enforcer, at most once a second, and does what it can: it
 // deletes at most maxCuts entries at a time and says in the log what it cannot.
+// It looks for the entries of an address cutTries times, since what the host
+// still has to send may make a new one.
 type Cutter struct {
 	ns   int
 	log  *slog.Logger
 	wake chan struct{}
 
 	mu      sync.Mutex
-	blocked map[netip.Prefix]force // waits to be cut
+	blocked map[netip.Prefix]int   // is to be cut so many times
 	allow   map[netip.Prefix]force // is never cut
 }
 
@@ -38,6 +40,7 @@ const (
 	// maxWaiting bounds the networks that wait; those beyond it are not cut.
 	maxWaiting = 1 << 17
 	cutEvery   = time.Second
+	cutTries   = 4
 )
 
 // NewCutter returns a cutter for a network namespace, that of the process if the
@@ -46,7 +49,7 @@ func NewCutter(ns int, log *slog.Logger) *Cutter {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Cutter{ns: ns, log: log, wake: make(chan struct{}, 1), blocked: make(map[netip.Prefix]force)}
+	return &Cutter{ns: ns, log: log, wake: make(chan struct{}, 1), blocked: make(map[netip.Prefix]int)}
 }
 
 // add notes what a change blocks. It never waits.
@@ -63,7 +66,7 @@ func (c *Cutter) add(change Change) {
 	}
 	for _, t := range change.Set {
 		if t.rate.IsZero() && len(c.blocked) < maxWaiting {
-			c.blocked[t.prefix] = force{expires: forever}
+			c.blocked[t.prefix] = cutTries
 		}
 	}
 	for _, p := range change.Removed {
@@ -103,9 +106,17 @@ func (c *Cutter) run(ctx context.Context) {
 // pass deletes the entries of all that waits, and returns how many.
 func (c *Cutter) pass(ctx context.Context) (int, error) {
 	c.mu.Lock()
-	blocked := rangesIn(c.blocked)
-	allowed := rangesIn(c.allow)
-	clear(c.blocked)
+	now := make(map[netip.Prefix]force, len(c.blocked))
+	for p, tries := range c.blocked {
+		now[p] = force{expires: forever}
+		if c.blocked[p] = tries - 1; tries == 1 {
+			delete(c.blocked, p)
+		}
+	}
+	blocked, allowed := rangesIn(now), rangesIn(c.allow)
+	if len(c.blocked) > 0 {
+		poke(c.wake)
+	}
 	c.mu.Unlock()
 	conn, err := dial(c.ns)
 	if err != nil {

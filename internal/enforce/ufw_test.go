@@ -164,7 +164,12 @@ func TestFaultUFW(t *testing.T) {
 		e := u.start(Config{Cutter: NewCutter(u.victim.FD(), nil)})
 		u.desired.Set(blockFor("198.51.100.66/32", time.Hour))
 		e.Wake()
-		netnstest.Eventually(t, 20*time.Second, "cut", func() bool { return !netnstest.Alive(conn) })
+		netnstest.Eventually(t, 60*time.Second, "cut", func() bool {
+			return e.Status().Actual == 1 && !strings.Contains(u.victim.Command("conntrack", "-L"), "src=198.51.100.66")
+		})
+		if netnstest.Alive(conn) {
+			t.Error("the connection goes on")
+		}
 	})
 	t.Run("· our nftables table stands beside ufw", func(t *testing.T) {
 		n := NewNFT(NFTConfig{NetNS: u.victim.FD()})
