@@ -61,16 +61,22 @@ func (a *Agent) buildRules(ctx context.Context, cfg *config.Config) (*ruleSet, e
 // reviseRules compiles the rules again after people have judged a threat, so
 // that rules which were wrong weigh less from now on.
 func (a *Agent) reviseRules(ctx context.Context) {
-	rs, err := a.buildRules(ctx, a.config())
+	cfg := a.config()
+	rs, err := a.buildRules(ctx, cfg)
 	if err != nil {
 		a.log.Error("rules stay as they are", "error", err)
 		return
 	}
 	err = a.do(ctx, func() {
 		a.mu.Lock()
-		a.set = rs
+		stale := a.cfg != cfg // a reload came in between, which knows the verdict too
+		if !stale {
+			a.set = rs
+		}
 		a.mu.Unlock()
-		a.engine.Swap(rs.set, detect.DefaultConfig())
+		if !stale {
+			a.engine.Swap(rs.set, detect.DefaultConfig())
+		}
 	})
 	debug.FreeOSMemory() // compiling rules left more behind than the agent needs
 	if err != nil {
