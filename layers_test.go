@@ -43,6 +43,7 @@ var layers = map[string][]string{
 	"internal/geo":     {""},
 	"internal/control": {""},
 	"internal/host":    {""},
+	"internal/drill":   {""},
 	"internal/uplink":  {"", "api"},
 
 	"internal/config":    {""},
@@ -60,7 +61,8 @@ var layers = map[string][]string{
 		"internal/geo", "internal/control", "internal/host", "internal/metrics", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
-		"internal/enforce"}, // to open the firewall when the agent is dead
+		"internal/enforce",                 // to open the firewall when the agent is dead
+		"internal/host", "internal/drill"}, // for the doctor
 	"internal/cloud": {"", "api"},
 
 	"packaging": {},
@@ -80,8 +82,9 @@ var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "conte
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
 // runners may start other programs; ctl the user's editor, and sandbox looks for
-// those that may be started.
-var runners = []string{"internal/ctl", "internal/enforce", "internal/collect", "internal/netnstest", "internal/sandbox"}
+// those that may be started;
+// drill asks the tools of other firewalls.
+var runners = []string{"internal/ctl", "internal/enforce", "internal/collect", "internal/netnstest", "internal/sandbox", "internal/drill"}
 
 // lineOf returns the line of the table that a package belongs to.
 func lineOf(pkg string) (string, bool) {

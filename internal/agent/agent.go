@@ -115,6 +115,7 @@ type Agent struct {
 	lines     sync.Map // source id to *lineCounts
 	proxied   sync.Map // source id to what the proxy guard says of it
 	sight     sight
+	drill     string // the log for drills, empty if there is none
 	snapshot  atomic.Pointer[snapshot]
 	sandbox   atomic.Pointer[sandbox.Report] // nil: none
 	beyond    []string                       // what it keeps from being read
@@ -156,6 +157,7 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	if deny := cfg.Response.ProxyDenylist; deny.Path != "" {
 		a.denied = enforce.NewDenyList(enforce.DenyConfig{Path: deny.Path, Format: enforce.DenyFormat(deny.Format), Failed: a.denyFailed})
 	}
+	a.prepareDrill()
 	if err := a.recall(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

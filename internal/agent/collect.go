@@ -99,7 +99,7 @@ func sources(cfg *config.Config) []collect.Source {
 			}
 		}
 	}
-	return out
+	return append(out, drillSource(cfg))
 }
 
 // matches reports whether a glob holds a path.

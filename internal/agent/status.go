@@ -14,6 +14,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
@@ -31,6 +32,7 @@ func (c *lineCounts) add(n store.Count) {
 // with each change of blocks.
 type snapshot struct {
 	blocks, simulated int
+	skewed, late      uint64
 	state             []control.StateSize
 	opened            [sentinel.NumSeverities]uint64
 	blocked           [len(origins)]uint64
@@ -39,16 +41,15 @@ type snapshot struct {
 
 // takeSnapshot is called in the engine's goroutine.
 func (a *Agent) takeSnapshot() {
-	st := a.engine.Decider().Stats()
+	st := a.engine.Stats()
 	a.snapshot.Store(&snapshot{
-		blocks: st.Blocks, simulated: st.Simulated, state: a.stateSizes(),
-		opened: a.pending.opened, blocked: a.pending.blocked, detections: st.Detections,
+		blocks: st.Decide.Blocks, simulated: st.Decide.Simulated, skewed: st.Detect.Skewed, late: st.Detect.Late, state: a.stateSizes(st),
+		opened: a.pending.opened, blocked: a.pending.blocked, detections: st.Decide.Detections,
 	})
 }
 
 // stateSizes is called in the engine's goroutine.
-func (a *Agent) stateSizes() []control.StateSize {
-	st := a.engine.Stats()
+func (a *Agent) stateSizes(st engine.Stats) []control.StateSize {
 	cfg := a.engine.Decider().Config()
 	return []control.StateSize{
 		{Name: "counters", Used: st.Detect.Keys, Limit: st.Detect.MaxKeys, Bytes: int64(st.Detect.Bytes), Evictions: st.Detect.Evicted},
@@ -92,8 +93,9 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 		Firewall: control.FirewallStatus{
 			Backend: fw.Backend, Healthy: fw.Healthy, Reason: a.why, Error: fw.LastError,
 			Desired: fw.Desired, Actual: fw.Actual, Dropped: fw.Drops.Packets, Checked: fw.LastCheck,
+			Restores: fw.Restores, FlushWar: fw.FlushWar,
 		},
-		Sources: a.sources(),
+		Sources: a.sources(), DrillLog: a.drill,
 		Reasons: []string{},
 		Alarms:  []control.Alarm{},
 	}
@@ -114,6 +116,7 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	s.Database.Size = size(a.store.Path()) + size(a.store.Path()+"-wal")
 	if snap := a.snapshot.Load(); snap != nil {
 		s.Blocks, s.Simulated, s.State = snap.blocks, snap.simulated, snap.state
+		s.Skewed, s.Late = snap.skewed, snap.late
 	}
 	totals, err := a.store.Totals(ctx, now.Add(-24*time.Hour))
 	if err != nil {
@@ -188,6 +191,9 @@ func (a *Agent) sources() []control.SourceStatus {
 		return out
 	}
 	for _, st := range c.Status() {
+		if a.ofDrill(&st) {
+			continue
+		}
 		row := control.SourceStatus{
 			ID: st.Source, Path: st.Path, Type: st.Type, State: string(st.State), Reason: cmp.Or(st.Error, st.Note),
 			LastEvent: st.LastRead, Lag: st.Lag, Behind: control.Seconds(st.Behind), Cut: uint64(st.Cut), Rotations: uint64(st.Rotations), Losses: uint64(st.Losses),

@@ -67,6 +67,12 @@ type Status struct {
 	Blocks    int         `json:"blocks_in_force"`
 	Simulated int         `json:"blocks_simulated"`
 	Rules     RulesStatus `json:"rules"`
+	// Skewed lines were stamped later than they came, Late ones too early to
+	// justify a block, since the rules were loaded.
+	Skewed uint64 `json:"lines_skewed"`
+	Late   uint64 `json:"lines_late"`
+	// DrillLog is the log for drills, empty if there is none.
+	DrillLog string `json:"drill_log,omitempty"`
 	// State has the sizes of the engine's memory.
 	State []StateSize `json:"state"`
 	// Alarms are the newest, at most 20, newest first.
@@ -142,6 +148,10 @@ type FirewallStatus struct {
 	// Reason says why this backend was chosen, Error what it last failed with.
 	Reason string `json:"reason,omitempty"`
 	Error  string `json:"error,omitempty"`
+	// Restores counts how often other programs' changes were undone; FlushWar
+	// says that one of them does not stop.
+	Restores int  `json:"restores"`
+	FlushWar bool `json:"flush_war,omitempty"`
 	// Desired and Actual are numbers of blocks.
 	Desired int `json:"desired"`
 	Actual  int `json:"actual"`

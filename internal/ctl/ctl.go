@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/drill"
 )
 
 // app is one run of sentinelctl: what it reads, writes and was told.
@@ -27,6 +28,8 @@ type app struct {
 	removeTable func(context.Context) error
 	// env looks up a variable of the environment.
 	env func(string) string
+	// inspect reads the kernel's firewall.
+	inspect func(context.Context) (*drill.Kernel, error)
 	// defaultConfig is the configuration file if none is named.
 	defaultConfig string
 
@@ -106,7 +109,7 @@ the same engine and needs no agent.`,
 	add("watch", newStatus(a), newThreats(a), newAI(a))
 	add("act", newBlock(a), newConfirm(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
 	add("logs", newLogs(a), newRules(a), newExplainLine(a))
-	add("agent", newConfig(a), newReload(a), newMetrics(a), newVersion(a))
+	add("agent", newDoctor(a), newConfig(a), newReload(a), newMetrics(a), newVersion(a))
 	root.AddCommand(newExitCodes())
 	root.SetUsageTemplate(strings.TrimRight(root.UsageTemplate(), "\n") + `{{if not .HasParent}}
 

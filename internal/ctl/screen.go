@@ -11,6 +11,7 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
+	"github.com/sentinel-ai/sentinel-ai/internal/drill"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 )
 
@@ -40,7 +41,7 @@ func newScreen(f *os.File) *screen {
 func newApp(version string) *app {
 	return &app{
 		version: version, stdin: os.Stdin, out: newScreen(os.Stdout), err: newScreen(os.Stderr),
-		now: time.Now, euid: os.Geteuid(), env: os.Getenv, removeTable: enforce.RemoveAll,
+		now: time.Now, euid: os.Geteuid(), env: os.Getenv, removeTable: enforce.RemoveAll, inspect: drill.Inspect,
 		defaultConfig: config.DefaultPath,
 	}
 }
