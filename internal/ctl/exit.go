@@ -31,7 +31,7 @@ const exitCodesHelp = `Exit codes of sentinelctl:
   3  the agent cannot be reached: it is not running, or you may not talk to it
   4  what was named does not exist: a threat, rule, block or source
   5  refused: the agent understood and did not do it, for the reason given
-  6  faults were found: rules lint, rules test, config
+  6  faults were found: rules lint, rules test, config, doctor, status --check
 
 130 means that Ctrl-C ended it.`
 

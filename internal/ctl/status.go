@@ -14,7 +14,8 @@ import (
 )
 
 func newStatus(a *app) *cobra.Command {
-	return &cobra.Command{
+	var check bool
+	cmd := &cobra.Command{
 		Use: "status", Short: "Show how the agent is, what it watches and what it did today", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
@@ -23,13 +24,19 @@ func newStatus(a *app) *cobra.Command {
 					return err
 				}
 				if a.format != "table" {
-					return a.json(st)
+					err = a.json(st)
+				} else {
+					a.status(st)
 				}
-				a.status(st)
-				return nil
+				if err == nil && check && st.Health != control.HealthOK {
+					return silent(exitFindings)
+				}
+				return err
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&check, "check", false, "for monitoring: the exit code is 6 if the agent is degraded")
+	return cmd
 }
 
 // shownReasons is how many reasons, rule problems and alarms status lists.
@@ -58,7 +65,17 @@ func (a *app) status(st *control.Status) {
 	row("CPU/Mem:", fmt.Sprintf("%.1f%% / %s", st.CPUPercent, size(st.Memory)))
 	row("Mode:", a.modeText(st.Mode))
 	a.firewall(row, &st.Firewall, st)
+	if f := &st.Firewall; f.Restores > 0 {
+		text := "rules put back " + times(f.Restores) + " after other programs changed them"
+		if f.FlushWar {
+			text = s.paint(styleBad, text+", and it goes on")
+		}
+		s.printf("%s%s\n", pad("", 15), text)
+	}
 	row("Rules:", a.rulesText(&st.Rules))
+	if text := stateText(st.State); text != "" {
+		row("Memory:", text)
+	}
 	if st.ConfigFile != "" {
 		text := clean(st.ConfigFile)
 		if st.Generation > 1 {
@@ -174,6 +191,23 @@ func (a *app) firewall(row func(string, string), f *control.FirewallStatus, st *
 	if f.Error != "" {
 		s.printf("%s%s\n", pad("", 15), s.paint(styleBad, clean(f.Error)))
 	}
+}
+
+// stateText says how full the bounded memories are: "1,203 of 262,144 counters".
+func stateText(sizes []control.StateSize) string {
+	var parts []string
+	for _, x := range sizes {
+		text := thousands(x.Used)
+		if x.Limit > 0 {
+			text += " of " + thousands(x.Limit)
+		}
+		text += " " + clean(x.Name)
+		if x.Evictions > 0 {
+			text += fmt.Sprintf(" (%s gave way)", thousands(x.Evictions))
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (a *app) rulesText(r *control.RulesStatus) string {
