@@ -37,7 +37,11 @@ type Detection struct {
 	Advisory, Deterministic, NoBlock bool
 	// BlockFor is the rule's own duration of a block, 0 for the policy's.
 	BlockFor time.Duration
-	Tags     []string
+	// Limit is the rate that the rule wants to let pass before the attacker is
+	// blocked, or with LimitOnly instead of it; zero: none.
+	Limit     Rate
+	LimitOnly bool
+	Tags      []string
 	// Addr is the attacker; invalid if the rule's key has none.
 	Addr netip.Addr
 	// Scope is what the detection is about: Entity(Addr), or a wider prefix

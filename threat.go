@@ -130,6 +130,10 @@ type RulePart struct {
 	Window    time.Duration `json:"window,omitempty"`
 	Advisory  bool          `json:"advisory,omitempty"`
 	NoBlock   bool          `json:"no_block,omitempty"`
+	// Limit is the rate that the rule lets pass before it asks for a block, or
+	// with LimitOnly instead of it.
+	Limit     Rate `json:"limit,omitzero"`
+	LimitOnly bool `json:"limit_only,omitempty"`
 	// Basis is what the rule looks at: of rules with the same one, which see the
 	// same events at several scales, only the strongest counts in R. Empty: the
 	// rule counts by itself.

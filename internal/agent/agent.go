@@ -327,6 +327,10 @@ func (a *Agent) recall(ctx context.Context) (err error) {
 type past struct {
 	blocks []sentinel.BlockRecord
 	cases  []sentinel.Threat
+	// closed are cases that were closed before, good what is good about
+	// addresses: both are reputation.
+	closed []decide.PastCase
+	good   []sentinel.Regular
 }
 
 func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
@@ -338,6 +342,16 @@ func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
 	}
 	if p.cases, err = a.store.OpenCases(ctx, now.Add(-setup.Policy(a.cfg).CaseIdle)); err != nil {
 		return p, fmt.Errorf("reading open cases: %w", err)
+	}
+	closed, err := a.store.PastCases(ctx, now.Add(-escalation), now.Add(-setup.Policy(a.cfg).CaseIdle), decide.MaxPastCases)
+	if err != nil {
+		return p, fmt.Errorf("reading closed cases: %w", err)
+	}
+	for _, c := range closed {
+		p.closed = append(p.closed, decide.PastCase(c))
+	}
+	if p.good, err = a.store.Regulars(ctx, now.Add(-escalation), decide.MaxRegulars); err != nil {
+		return p, fmt.Errorf("reading what is known of addresses: %w", err)
 	}
 	return p, nil
 }
@@ -353,6 +367,8 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: setup.Policy(a.cfg), Allow: allow, NewID: newID,
 	})
 	a.engine.Decider().TrackGrowth()
+	a.engine.Decider().RestorePast(now, p.closed)
+	a.engine.Decider().RestoreRegulars(p.good)
 	fx := a.engine.Decider().Restore(now, p.blocks, p.cases)
 	a.pending.add(fx, now)
 	a.raise(fx.Alarms)

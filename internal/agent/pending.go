@@ -120,6 +120,7 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 		})
 	}
 	p.results.Disallow = append(p.results.Disallow, fx.Disallowed...)
+	p.results.Regulars = append(p.results.Regulars, fx.Regulars...)
 	for _, b := range fx.Blocks {
 		p.changes = append(p.changes, change{block: b})
 	}
@@ -241,6 +242,7 @@ func (p *pending) bound() {
 	p.results.Actions = last(p.results.Actions, maxKeptActions)
 	p.results.Blocks = last(p.results.Blocks, maxKeptActions)
 	p.results.Unblocked = last(p.results.Unblocked, maxKeptActions)
+	p.results.Regulars = last(p.results.Regulars, maxKeptThreats)
 	p.results.Shapes = nil
 }
 

@@ -184,6 +184,8 @@ type Response struct {
 	MaxNewBlocksPerMinute int
 	// MaxPrefix bounds how wide a block may be.
 	MaxPrefix MaxPrefix
+	// Graded says how attackers with a good history are treated.
+	Graded Graded
 	// PrefixBlock blocks a network of which many addresses were blocked, instead
 	// of asking people to.
 	PrefixBlock bool
@@ -208,6 +210,13 @@ type BlockDuration struct {
 type Escalation struct {
 	Factor float64
 	Max    time.Duration
+}
+
+// Graded slows an attacker with a good history, where others are blocked for the
+// first time, to Rate.
+type Graded struct {
+	Enabled bool
+	Rate    sentinel.Rate
 }
 
 // MaxPrefix has the fewest bits that a blocked network may have: V4 16..32, V6
@@ -292,6 +301,7 @@ func Default() *Config {
 			MaxBlocks:             50_000,
 			MaxNewBlocksPerMinute: 6000,
 			MaxPrefix:             MaxPrefix{V4: 24, V6: 56},
+			Graded:                Graded{Enabled: true, Rate: sentinel.Rate{Count: 30, Per: time.Minute}},
 			Whitelist: []netip.Prefix{
 				netip.MustParsePrefix("127.0.0.1/32"),
 				netip.MustParsePrefix("10.0.0.0/8"),

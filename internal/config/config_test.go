@@ -95,6 +95,7 @@ response:
   min_score: 1
   block_duration: {HIGH: 90, CRITICAL: 1h30m}
   escalation: {factor: 1.5, max: 36h}
+  graded: {enabled: false, rate: 5/s}
   max_blocks: 7
   max_new_blocks_per_minute: 8
   max_prefix: {v4: 16, v6: 64}
@@ -123,7 +124,7 @@ performance: {batch_size: 1}
 		Detection: Detection{Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}}},
 		Response: Response{
 			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
-			Escalation: Escalation{1.5, 36 * time.Hour}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
+			Escalation: Escalation{1.5, 36 * time.Hour}, Graded: Graded{false, sentinel.Rate{Count: 5, Per: time.Second}}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
 			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, ProxyDenylist: ProxyDenylist{"/srv/deny.conf", DenyNginx}, Firewall: Firewall{BackendDryRun},
 		},
 		Database:    Database{"/srv/s.db", 1},
@@ -133,7 +134,7 @@ performance: {batch_size: 1}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 24 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 25 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }

@@ -68,6 +68,10 @@ func (t *duration) jsonSchema() object {
 	}}
 }
 
+func (r *rate) jsonSchema() object {
+	return object{"type": "string", "pattern": `^[0-9]{1,6}/[smhd]$|\$\{`}
+}
+
 func (e *enum[T]) jsonSchema() object {
 	words := e.options()
 	for alias := range e.aliases {

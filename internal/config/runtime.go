@@ -21,7 +21,7 @@ var runtimeKeys = []string{
 	"logs.discovery",
 	"detection.rules.enabled", "detection.rules.disabled",
 	"response.mode", "response.auto_block", "response.min_score", "response.block_duration.",
-	"response.escalation.", "response.prefix_block",
+	"response.escalation.", "response.graded.", "response.prefix_block",
 	"response.max_blocks", "response.max_new_blocks_per_minute", "response.max_prefix.", "response.whitelist", "response.protect_cdn",
 	"performance.batch_size",
 }

@@ -47,6 +47,10 @@ func schema(c *Config) section {
 				{"factor", &number{&c.Response.Escalation.Factor, 1, 10}},
 				{"max", &duration{&c.Response.Escalation.Max, time.Second, 366 * 24 * time.Hour}},
 			}},
+			{"graded", section{
+				{"enabled", &boolean{&c.Response.Graded.Enabled}},
+				{"rate", &rate{&c.Response.Graded.Rate}},
+			}},
 			{"max_blocks", &integer{&c.Response.MaxBlocks, 1, 1_000_000}},
 			{"max_new_blocks_per_minute", &integer{&c.Response.MaxNewBlocksPerMinute, 1, 1_000_000}},
 			{"max_prefix", section{

@@ -276,6 +276,24 @@ func (e *enum[T]) decode(d *decoder, key string, n *yaml.Node) {
 
 func (e *enum[T]) show() *yaml.Node { return scalar("!!str", string(*e.p)) }
 
+// rate is a count in a unit of time.
+type rate struct{ p *sentinel.Rate }
+
+func (r *rate) decode(d *decoder, key string, n *yaml.Node) {
+	v, ok := d.scalarOf(n, key, "a rate such as 30/m")
+	if !ok {
+		return
+	}
+	got, err := sentinel.ParseRate(v)
+	if err != nil {
+		d.at(n, key, "", "expected a count from 1 to %d in a unit of time, such as 5/s, 30/m, 100/h or 1000/d, found %s", sentinel.MaxRateCount, describe(n))
+		return
+	}
+	*r.p = got
+}
+
+func (r *rate) show() *yaml.Node { return scalar("!!str", r.p.String()) }
+
 // timezone is the zone of a source's stamps.
 type timezone struct{ s *Source }
 

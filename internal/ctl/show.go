@@ -330,6 +330,10 @@ func ruleText(r *sentinel.RulePart) string {
 		text += ", advisory"
 	case r.NoBlock:
 		text += ", never blocks"
+	case r.LimitOnly:
+		text += ", only slows, to " + r.Limit.String()
+	case !r.Limit.IsZero():
+		text += ", slows first, to " + r.Limit.String()
 	}
 	return text
 }

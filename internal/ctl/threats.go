@@ -161,6 +161,8 @@ func (a *app) actionCell(t *sentinel.Threat) cell {
 	switch t.Action {
 	case decide.ActionBlock:
 		text, st = "blocked", styleGood
+	case decide.ActionRateLimit:
+		text, st = "slowed", styleGood
 	case decide.ActionSimulated:
 		text = "would block"
 	case decide.ActionNone, "":

@@ -22,6 +22,9 @@ type entry struct {
 	// end is when it ends, on the decider's clock; until is the end of one on
 	// trial, if it is confirmed.
 	end, until time.Duration
+	// began is when it was made; why is the reason for a rate limit.
+	began time.Duration
+	why   string
 	// earlier is how many blocks of the same network it followed.
 	earlier int
 	// expiryAt and worthAt are the places in the heaps, -1 if not there.

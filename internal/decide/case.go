@@ -189,6 +189,7 @@ func (c *openCase) addRule(det *sentinel.Detection) (added, rescore bool) {
 		Severity: min(det.Severity, sentinel.Critical), Confidence: unit(det.Confidence),
 		Last: det.Time, Count: max(det.Count, 1), Threshold: det.Threshold, Window: det.Window,
 		Advisory: det.Advisory, NoBlock: det.NoBlock, Deterministic: det.Deterministic, Basis: cut(det.Basis, maxNameBytes),
+		Limit: det.Limit, LimitOnly: det.LimitOnly,
 	}
 	i := slices.IndexFunc(t.Score.Rules, func(r sentinel.RulePart) bool { return r.ID == det.RuleID })
 	if i < 0 {

@@ -33,6 +33,9 @@ type Config struct {
 	NewBlocksPerMinute int
 	// MinBits4 and MinBits6 are the widest automatic block, as prefix lengths.
 	MinBits4, MinBits6 int
+	// SlowRate is what passes of an attacker who has a good history, when they
+	// would be blocked for the first time; zero: they are blocked like others.
+	SlowRate sentinel.Rate
 	// PrefixBlock blocks the network (/24, for IPv6 /56, or MinBits if that is
 	// narrower) of which four entities were blocked within a day. Without it
 	// people are asked.
@@ -51,6 +54,7 @@ func DefaultConfig() Config {
 		MinScore:           0.6,
 		Durations:          [sentinel.NumSeverities]time.Duration{sentinel.High: time.Hour, sentinel.Critical: 24 * time.Hour},
 		Factor:             2,
+		SlowRate:           sentinel.Rate{Count: 30, Per: time.Minute},
 		MaxDuration:        7 * 24 * time.Hour,
 		MaxBlocks:          50_000,
 		NewBlocksPerMinute: 6_000,
@@ -73,6 +77,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("block_duration: HIGH (%v) and CRITICAL (%v) must be at least 1s", high, critical)
 	case !(c.Factor >= 1 && c.Factor <= 10):
 		return fmt.Errorf("escalation.factor: %v is not between 1 and 10", c.Factor)
+	case !c.SlowRate.IsZero() && !c.SlowRate.Valid():
+		return fmt.Errorf("slow_rate: %v is no rate", c.SlowRate)
 	case c.MaxDuration < max(high, critical):
 		return fmt.Errorf("max_duration: %v is shorter than the longest block_duration, %v", c.MaxDuration, max(high, critical))
 	case c.MaxDuration > maxOrder:

@@ -31,8 +31,9 @@ type Decider struct {
 	// caseBytes is about what all open cases take.
 	caseBytes int
 
-	blocks  *blockTable
-	history history
+	blocks   *blockTable
+	history  history
+	regulars regulars
 
 	// tokens is how many new automatic blocks the breaker lets through now, as
 	// of refilled.
@@ -66,7 +67,7 @@ func New(cfg Config, allow *Allowlist, newID func(time.Time) string) *Decider {
 	return &Decider{
 		cfg: cfg, allow: allow, newID: newID,
 		cases: newLRU[caseKey, *openCase](), byID: make(map[string]*openCase),
-		blocks: newBlockTable(), history: newHistory(),
+		blocks: newBlockTable(), history: newHistory(), regulars: newRegulars(),
 		tokens: float64(cfg.NewBlocksPerMinute),
 		alarms: make(map[AlarmKind]alarmHour),
 	}
@@ -166,6 +167,7 @@ func (d *Decider) Tick(now time.Time) Effects {
 	}
 	for d.blocks.len() > d.cfg.MaxBlocks && d.evict(now, &fx) {
 	}
+	fx.Regulars = d.regulars.take(at)
 	for _, c := range d.dirty {
 		c.dirty = -1
 		fx.Threats = append(fx.Threats, c.snapshot())
@@ -319,7 +321,7 @@ func (d *Decider) About(addr netip.Addr) (out []sentinel.Threat) {
 // Stats returns counters and sizes.
 func (d *Decider) Stats() Stats {
 	s := d.stats
-	s.Cases, s.Blocks, s.Remembered = d.cases.len(), d.blocks.len(), d.history.len()
+	s.Cases, s.Blocks, s.Remembered = d.cases.len(), d.blocks.len(), d.history.len()+d.regulars.known.len()+d.regulars.visitors.len()
 	s.Simulated = d.blocks.simulated
 	return s
 }

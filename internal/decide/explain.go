@@ -264,6 +264,10 @@ func ruleLine(r sentinel.RulePart) string {
 		line += " (advisory: never blocks by itself)"
 	case r.NoBlock:
 		line += " (its actions do not block)"
+	case r.LimitOnly:
+		line += " (it asks for slowing to " + r.Limit.String() + ", not for a block)"
+	case !r.Limit.IsZero():
+		line += " (it asks for slowing to " + r.Limit.String() + " first)"
 	}
 	return line
 }
@@ -297,7 +301,7 @@ func actionLine(t sentinel.Threat) string {
 func undoLines(t sentinel.Threat) []string {
 	var lines []string
 	target := undoTarget(t)
-	if t.Action == ActionBlock && target != "" {
+	if (t.Action == ActionBlock || t.Action == ActionRateLimit) && target != "" {
 		lines = append(lines, "sentinelctl unblock "+target)
 	}
 	if t.ID != "" {

@@ -96,9 +96,9 @@ func (h *history) open(key caseKey, at time.Duration, id string) (reputation flo
 	group := key.group
 	key.group = ""
 	p := &h.cases.ensure(key, maxCaseMemory).value
-	p.decay(at)
+	weight := p.decay(at)
 	reputation = p.reputation()
-	p.cases++
+	p.cases += weight
 	i := 0
 	for i < maxLinks-1 && p.links[i].group != group && p.links[i].id != "" {
 		i++
@@ -115,20 +115,48 @@ func (h *history) open(key caseKey, at time.Duration, id string) (reputation flo
 func (h *history) justified(key caseKey, at time.Duration) {
 	key.group = ""
 	p := &h.cases.ensure(key, maxCaseMemory).value
-	p.decay(at)
-	p.blocks++
+	p.blocks += p.decay(at)
 }
 
-// decay brings the counts up to date. A clock that went back changes nothing.
-func (p *pastCases) decay(at time.Duration) {
-	if at <= p.at {
-		return
-	}
-	if p.cases > 0 || p.blocks > 0 {
+// decay brings the counts up to date and returns what something that happens now
+// counts. What happened before the counts' own time, as it is told at the start,
+// counts as much less as it would have decayed since.
+func (p *pastCases) decay(at time.Duration) (weight float64) {
+	switch {
+	case p.cases == 0 && p.blocks == 0:
+		p.at = at
+	case at < p.at:
+		return math.Exp2(-float64(p.at-at) / float64(halfLife))
+	default:
 		f := math.Exp2(-float64(at-p.at) / float64(halfLife))
-		p.cases, p.blocks = p.cases*f, p.blocks*f
+		p.cases, p.blocks, p.at = p.cases*f, p.blocks*f, at
 	}
-	p.at = at
+	return 1
+}
+
+// PastCase is a case that was closed, as far as reputation needs it.
+type PastCase struct {
+	ID         string
+	Created    time.Time
+	Scope      netip.Prefix
+	Key, Group string
+}
+
+// MaxPastCases is how many of them are remembered.
+const MaxPastCases = maxCaseMemory
+
+// RestorePast takes up cases that were closed before the start, oldest first, for
+// reputation and for linking later ones to them. It comes before Restore.
+func (d *Decider) RestorePast(now time.Time, list []PastCase) {
+	at := d.clock(now)
+	for i := range list {
+		c := &list[i]
+		key := keyOf(c.Scope, c.Key, c.Group)
+		if c.ID != "" && (key.scope.IsValid() || key.key != "") {
+			key.key, key.group = keep(key.key, maxNameBytes), keep(key.group, maxNameBytes)
+			d.history.open(key, at-max(0, now.Sub(c.Created)), c.ID)
+		}
+	}
 }
 
 // reputation is P_local of section 11. Its thousandths are enough, and make it

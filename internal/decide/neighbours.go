@@ -124,49 +124,64 @@ func (d *Decider) remember(entity netip.Prefix, at time.Duration) (netip.Prefix,
 }
 
 // escalate looks at the neighbours of an entity that was just blocked. If they
-// are many, it blocks their network, where policy says so, or asks people to.
+// are many, it blocks their network, where policy says so, or asks people to,
+// once within the time that is looked at.
 func (d *Decider) escalate(now time.Time, at time.Duration, e *entry, c *openCase, det *sentinel.Detection, fx *Effects) verdict {
 	v := verdictOf(e)
+	if e.rec.Proxied {
+		return v // the firewall does not see them
+	}
 	network, b := d.remember(e.rec.Prefix, at)
-	if b == nil || !b.many(at) || d.standing(network, at, 0) != nil {
+	if b == nil || !b.many(at) {
 		return v
 	}
-	v.near = network
+	told := b.told && seconds(at)-b.asked < seconds(neighbourTime)
 	p, protected := d.allow.Overlaps(network)
+	if told && (protected || !d.cfg.PrefixBlock) || d.standing(network, at, 0, false) != nil {
+		return v
+	}
+	what := fmt.Sprintf("%s of %s were blocked within a day (%s)", countOf(network), network, b.names(network))
 	switch {
 	case protected:
-		v.nearWhy = p.String()
-		d.ask(now, at, b, fx, "%s of %s were blocked within a day (%s); it is not blocked as a whole, since it holds %s", countOf(network), network, b.names(network), p)
-		return v
+		what += fmt.Sprintf("; it is not blocked as a whole, since it holds %s", p)
+		v.near, v.nearWhy = network, p.String()
 	case !d.cfg.PrefixBlock:
-		d.ask(now, at, b, fx, "%s of %s were blocked within a day (%s): block the network? %s", countOf(network), network, b.names(network), blockCommand(network))
-		return v
-	case d.blocks.len() >= d.cfg.MaxBlocks && d.blocks.leastWorth() == nil || !d.take(at):
-		return v // the bounds of blocks hold for networks too
+		what += ": block the network? " + blockCommand(network)
+		v.near = network
+	default:
+		w := d.blockNetwork(now, at, network, b, c, det, fx)
+		if w == nil {
+			return v
+		}
+		what += fmt.Sprintf(": the network is blocked %s (response.prefix_block)", untilText(w.rec.Expires))
+		v = verdictOf(w)
+		v.near = network
+	}
+	if !told {
+		b.told, b.asked = true, seconds(at)
+		d.alarm(now, fx, AlarmNetwork, "%s", what)
+	}
+	return v
+}
+
+// blockNetwork blocks a network because of its addresses, within the bounds that
+// hold for every automatic block; nil if they do not allow it.
+func (d *Decider) blockNetwork(now time.Time, at time.Duration, network netip.Prefix, b *neighbours, c *openCase, det *sentinel.Detection, fx *Effects) *entry {
+	if d.blocks.len() >= d.cfg.MaxBlocks && d.blocks.leastWorth() == nil || !d.take(at) {
+		return nil
 	}
 	for d.blocks.len() >= d.cfg.MaxBlocks && d.evict(now, fx) {
 	}
+	t := &c.threat
 	k := d.history.earlier(network, at)
-	duration := d.duration(c.threat.Decision, det, k)
+	duration := d.duration(t.Decision, det, k)
 	w := &entry{end: at + duration, earlier: k, rec: sentinel.BlockRecord{
-		ID: d.newID(now), Prefix: network, Origin: sentinel.OriginRule, ThreatID: c.threat.ID, Score: c.threat.Decision,
-		Reason:  fmt.Sprintf("%s of this network were blocked within a day (%s); the last one for %s: %s", countOf(network), b.names(network), c.threat.RuleID, c.threat.Description),
+		ID: d.newID(now), Prefix: network, Origin: sentinel.OriginRule, ThreatID: t.ID, Score: t.Decision,
+		Reason:  fmt.Sprintf("%s of this network were blocked within a day (%s); the last one for %s: %s", countOf(network), b.names(network), t.RuleID, t.Description),
 		Created: now, Expires: now.Add(duration), Simulated: d.cfg.Observe,
 	}}
 	d.place(w, at, fx)
-	d.ask(now, at, b, fx, "%s of %s were blocked within a day (%s): the network is blocked %s (response.prefix_block)", countOf(network), network, b.names(network), untilText(w.rec.Expires))
-	near := verdictOf(w)
-	near.near = network
-	return near
-}
-
-// ask tells people about a network, once within the time that is looked at.
-func (d *Decider) ask(now time.Time, at time.Duration, b *neighbours, fx *Effects, format string, args ...any) {
-	if b.told && seconds(at)-b.asked < seconds(neighbourTime) {
-		return
-	}
-	b.told, b.asked = true, seconds(at)
-	d.alarm(now, fx, AlarmNetwork, format, args...)
+	return w
 }
 
 // nearText says in a threat what its neighbours have to do with it.

@@ -104,7 +104,7 @@ func (d *Decider) orderBlock(now time.Time, at time.Duration, o sentinel.Order, 
 	if err := d.checkTrial(o, duration, old); err != nil {
 		return err
 	}
-	if e := d.standing(o.Prefix, at, end); e != nil && !e.rec.Proxied && (e != old || !e.automatic() || e.end > end) {
+	if e := d.standing(o.Prefix, at, end, false); e != nil && !e.rec.Proxied && (e != old || !e.automatic() || e.end > end) {
 		hint := fmt.Sprintf("give a longer --duration to prolong it, or sentinelctl unblock %s first", networkText(e.rec.Prefix))
 		if e.end == never {
 			hint = fmt.Sprintf("sentinelctl unblock %s ends it", networkText(e.rec.Prefix))

@@ -15,6 +15,8 @@ const (
 	ActionBlock = "block"
 	// ActionSimulated: it would be, but the mode is observe.
 	ActionSimulated = "simulated"
+	// ActionRateLimit: it is slowed.
+	ActionRateLimit = "rate_limit"
 	// ActionAlert: people are told.
 	ActionAlert = "alert"
 	// ActionNone: recorded only, because of a low score or the allowlist.
@@ -49,9 +51,10 @@ const (
 type verdict struct {
 	ruling    ruling
 	prefix    netip.Prefix // the block, the protection, or what is too wide
-	why       string       // the reason of a protection
+	why       string       // the reason of a protection or of a rate limit
 	until     time.Time    // the end of the block; zero: none
 	simulated bool
+	rate      sentinel.Rate // what passes of it; why says why
 	// near is the network of which many addresses were blocked, nearWhy what of
 	// it is protected.
 	near    netip.Prefix
@@ -64,6 +67,8 @@ func (v verdict) action(c *openCase) string {
 	switch {
 	case v.ruling == rulingBlocked && v.simulated:
 		return ActionSimulated
+	case v.ruling == rulingBlocked && !v.rate.IsZero():
+		return ActionRateLimit
 	case v.ruling == rulingBlocked:
 		return ActionBlock
 	case v.ruling == rulingAllowed, c.threat.Decision < alertScore:
@@ -82,8 +87,11 @@ func (v verdict) reason(c *openCase, cfg Config) string {
 	switch v.ruling {
 	case rulingBlocked:
 		what := "blocked"
+		if !v.rate.IsZero() {
+			what = "slowed"
+		}
 		if v.simulated {
-			what = "would be blocked"
+			what = "would be " + what
 		}
 		if v.proxied {
 			what = strings.Replace(what, "blocked", "denied at the proxy", 1)
@@ -91,7 +99,7 @@ func (v verdict) reason(c *openCase, cfg Config) string {
 		if v.prefix != entityPrefix(c.threat.Scope) {
 			what += " with " + networkText(v.prefix)
 		}
-		text := fmt.Sprintf("%s %s because score %s >= %s and a rule matched", what, untilText(v.until), scoreText(score), scoreText(cfg.MinScore)) + v.nearText()
+		text := fmt.Sprintf("%s %s because score %s >= %s and a rule matched", what, untilText(v.until), scoreText(score), scoreText(cfg.MinScore)) + v.slowText() + v.nearText()
 		if v.simulated {
 			text += " (response.mode is observe: the firewall is not touched)"
 		}
@@ -175,7 +183,7 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 		refused.ruling, refused.prefix = rulingWide, target
 	}
 	if refused.ruling != rulingNone {
-		if e := d.standing(target, at, 0); e != nil && reaches(e, det) {
+		if e := d.standing(target, at, 0, true); e != nil && reaches(e, det) {
 			return c.again(e) // it is blocked already
 		}
 		return refused
@@ -215,15 +223,16 @@ func (c *openCase) again(e *entry) verdict {
 }
 
 func verdictOf(e *entry) verdict {
-	return verdict{ruling: rulingBlocked, prefix: e.rec.Prefix, until: e.rec.Expires, simulated: e.rec.Simulated, proxied: e.rec.Proxied}
+	return verdict{ruling: rulingBlocked, prefix: e.rec.Prefix, until: e.rec.Expires, simulated: e.rec.Simulated, proxied: e.rec.Proxied, rate: e.rec.Rate, why: e.why}
 }
 
 // standing returns the block of target, or of a network around it, that lasts
 // longest and at least until end. A simulated one does not count when blocks are real.
-func (d *Decider) standing(target netip.Prefix, at, end time.Duration) *entry {
+func (d *Decider) standing(target netip.Prefix, at, end time.Duration, slowed bool) *entry {
 	var found *entry
 	for _, e := range [2]*entry{d.blocks.covering(target), d.blocks.get(target)} {
-		if e != nil && e.end > at && e.covers(end) && (d.cfg.Observe || !e.rec.Simulated) && (found == nil || e.end > found.end) {
+		if e != nil && e.end > at && e.covers(end) && (d.cfg.Observe || !e.rec.Simulated) &&
+			(slowed || e.rec.Rate.IsZero()) && (found == nil || e.end > found.end) {
 			found = e
 		}
 	}
@@ -251,27 +260,38 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 	if old != nil {
 		k = old.earlier
 	}
+	rate, why := d.answer(now, at, c, old)
+	if det.FromHeader { // a deny list denies all or nothing
+		if _, all, only := c.limits(); all && only {
+			return verdict{ruling: rulingHeader}
+		}
+		rate = sentinel.Rate{}
+	}
 	duration := d.duration(t.Decision, det, k)
 	// A block is prolonged only by a good part of its length: an attacker must
 	// not make us rewrite it with each packet that was still under way.
-	if e := d.standing(target, at, at+duration-duration/4); e != nil && reaches(e, det) {
+	if e := d.standing(target, at, at+duration-duration/4, !rate.IsZero()); e != nil && reaches(e, det) {
 		return c.again(e)
 	}
 	rec := sentinel.BlockRecord{
-		Prefix: target, Reason: fmt.Sprintf("%s: %s", t.RuleID, t.Description), Origin: sentinel.OriginRule,
+		Prefix: target, Rate: rate, Reason: fmt.Sprintf("%s: %s", t.RuleID, t.Description), Origin: sentinel.OriginRule,
 		ThreatID: t.ID, Score: t.Decision, Created: now, Expires: now.Add(duration), Simulated: d.cfg.Observe,
 		Proxied: det.FromHeader,
 	}
-	if old != nil {
+	if !rate.IsZero() {
+		rec.Reason += "; slowed, since " + why
+	}
+	switch {
+	case old != nil && old.rec.Rate == rate:
 		d.prolong(old, rec, at+duration, fx)
 		return c.again(old)
-	}
-	if d.blocks.len() >= d.cfg.MaxBlocks && d.blocks.leastWorth() == nil {
+	case old != nil: // slowed it went on
+		d.retire(old, fx, "revoked", ByRaised, now)
+	case d.blocks.len() >= d.cfg.MaxBlocks && d.blocks.leastWorth() == nil:
 		d.stats.FullRefused++
 		d.alarm(now, fx, AlarmFull, "the block limit of %d is reached by blocks made by hand: nothing is blocked automatically any more; see sentinelctl blocklist, or raise response.max_blocks", d.cfg.MaxBlocks)
 		return verdict{ruling: rulingFull}
-	}
-	if !d.take(at) {
+	case !d.take(at):
 		d.stats.BreakerRefused++
 		d.alarm(now, fx, AlarmBreaker, "new blocks come faster than %d a minute: further attackers are only reported until it calms down; check whether a rule is wrong, see sentinelctl threats", d.cfg.NewBlocksPerMinute)
 		return verdict{ruling: rulingBreaker}
@@ -279,8 +299,11 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 	for d.blocks.len() >= d.cfg.MaxBlocks && d.evict(now, fx) {
 	}
 	rec.ID = d.newID(now)
-	e := &entry{rec: rec, end: at + duration, earlier: k}
+	e := &entry{rec: rec, end: at + duration, earlier: k, why: why}
 	d.place(e, at, fx)
+	if !rate.IsZero() {
+		return verdictOf(e)
+	}
 	return d.escalate(now, at, e, c, det, fx)
 }
 
@@ -315,8 +338,11 @@ func (d *Decider) prolong(e *entry, rec sentinel.BlockRecord, end time.Duration,
 
 // place puts a new block into force.
 func (d *Decider) place(e *entry, at time.Duration, fx *Effects) {
+	e.began = at
 	d.blocks.put(e)
-	d.history.blocked(e.rec.Prefix, at)
+	if e.rec.Rate.IsZero() {
+		d.history.blocked(e.rec.Prefix, at)
+	}
 	d.emit(e, fx)
 }
 
@@ -345,6 +371,7 @@ const (
 	ByLimit     = "max_blocks"
 	ByAllowlist = "allowlist"
 	ByTrial     = "not confirmed"
+	ByRaised    = "slowed, it went on"
 )
 
 // evict lets the automatic block with the lowest score, then the nearest end,

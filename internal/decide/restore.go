@@ -66,7 +66,7 @@ func (d *Decider) Restore(now time.Time, blocks []sentinel.BlockRecord, open []s
 			continue
 		}
 		created := at - max(0, now.Sub(r.Created))
-		e := &entry{rec: r, end: never, earlier: d.history.earlier(r.Prefix, created), expiryAt: -1, worthAt: -1}
+		e := &entry{rec: r, end: never, began: created, earlier: d.history.earlier(r.Prefix, created), expiryAt: -1, worthAt: -1}
 		if !r.Expires.IsZero() {
 			e.end = at + r.Expires.Sub(now)
 		}
@@ -75,11 +75,15 @@ func (d *Decider) Restore(now time.Time, blocks []sentinel.BlockRecord, open []s
 				e.until = at + r.Until.Sub(now)
 			}
 		}
-		if now.Sub(r.Created) <= escalation {
+		if !r.Rate.IsZero() {
+			e.why = "it was so before a restart"
+		} else if now.Sub(r.Created) <= escalation {
 			d.history.blocked(r.Prefix, created)
 			if e.automatic() {
 				d.history.justified(caseKey{scope: r.Prefix}, created)
-				d.remember(r.Prefix, created)
+				if !r.Proxied {
+					d.remember(r.Prefix, created)
+				}
 			}
 		}
 		if e.end <= at || r.Simulated && !d.cfg.Observe {

@@ -74,6 +74,7 @@ func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *r
 		Time: d.now.at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Description: r.Description,
 		Severity: r.Severity, Confidence: r.Confidence,
 		Advisory: r.Advisory, Deterministic: r.Deterministic, NoBlock: r.NoBlock(), BlockFor: r.BlockFor(), Basis: r.Basis,
+		Limit: r.Limit(), LimitOnly: r.LimitOnly(),
 		Tags:   r.Tags, // of the rule, which nobody changes
 		Source: d.owned.source(ev.Source), SourceType: sentinel.SourceType(d.owned.kind(string(ev.SourceType))),
 		Count: count, Threshold: max(p.threshold, 1), Window: p.shown,

@@ -193,7 +193,45 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 			}
 		}
 	}
+	if e.decider != nil {
+		e.good(ev, st.Matches, now)
+	}
 	return st
+}
+
+// sampling is how many lines there are for each that is looked at as harmless
+// use: whoever uses a site for days is in the sample.
+const sampling = 16
+
+// good notes what is good about the address of an event: a login, or harmless
+// use. An address from a header is nobody whom the firewall could block.
+func (e *Engine) good(ev *sentinel.Event, matches []rule.Match, now time.Time) {
+	switch {
+	case ev.Type == sentinel.EventAuthOK:
+		if !ev.FromHeader {
+			e.decider.Login(now, ev.Time, ev.SrcIP, ev.User, IsKeyLogin(ev))
+		}
+	case ev.Type == sentinel.EventHTTPAccess && e.stats.Lines%sampling == 0:
+		if s := ev.HTTP.Status; s >= 200 && s < 400 && !ev.FromHeader && e.harmless(matches) {
+			e.decider.Used(now, ev.Time, ev.SrcIP)
+		}
+	}
+}
+
+// harmless reports whether none of the matches says anything by itself.
+func (e *Engine) harmless(matches []rule.Match) bool {
+	for i := range matches {
+		if !e.set.Rule(int(matches[i].Rule)).Ambient() {
+			return false
+		}
+	}
+	return true
+}
+
+// IsKeyLogin reports whether an event is a login by public key, by the word of an
+// SSH server.
+func IsKeyLogin(ev *sentinel.Event) bool {
+	return ev.Type == sentinel.EventAuthOK && ev.Method == "publickey" && (ev.Program == "sshd" || ev.Program == "dropbear")
 }
 
 // decide hands one result to the decider: a detection as such, a silent firing

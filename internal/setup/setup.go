@@ -22,6 +22,10 @@ func Policy(c *config.Config) decide.Config {
 	p.Factor = r.Escalation.Factor
 	p.MaxDuration = max(r.Escalation.Max, r.BlockDuration.High, r.BlockDuration.Critical)
 	p.PrefixBlock = r.PrefixBlock
+	p.SlowRate = sentinel.Rate{}
+	if r.Graded.Enabled {
+		p.SlowRate = r.Graded.Rate
+	}
 	p.MaxBlocks = r.MaxBlocks
 	p.NewBlocksPerMinute = r.MaxNewBlocksPerMinute
 	p.ProxyDeny = r.ProxyDenylist.Path != ""

@@ -94,12 +94,13 @@ type PastCase struct {
 	Key, Group string
 }
 
-// PastCases returns the cases last seen at or after since, oldest first; of more
-// than limit the newest.
-func (s *Store) PastCases(ctx context.Context, since time.Time, limit int) (list []PastCase, err error) {
+// PastCases returns the cases last seen at or after since and before until,
+// oldest first; of more than limit the newest.
+func (s *Store) PastCases(ctx context.Context, since, until time.Time, limit int) (list []PastCase, err error) {
 	err = s.view(ctx, "reading past cases", func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT id, created_at, scope, key, group_name FROM (SELECT * FROM threats
-			WHERE last_seen >= ? ORDER BY last_seen DESC LIMIT ?) ORDER BY created_at, id`, mustStamp(since), limit)
+			WHERE last_seen >= ? AND last_seen < ? ORDER BY last_seen DESC LIMIT ?) ORDER BY created_at, id`,
+			mustStamp(since), mustStamp(until), limit)
 		if err != nil {
 			return err
 		}

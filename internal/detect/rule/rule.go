@@ -64,14 +64,28 @@ type Rule struct {
 	Custom bool
 }
 
-// NoBlock reports whether the rule lists actions and block_ip is not among
-// them.
+// NoBlock reports whether the rule lists actions and neither block_ip nor
+// rate_limit is among them.
 func (r *Rule) NoBlock() bool {
 	if !r.HasActions {
 		return false
 	}
-	_, ok := r.Action(ActionBlock)
-	return !ok
+	_, block := r.Action(ActionBlock)
+	_, limit := r.Action(ActionRateLimit)
+	return !block && !limit
+}
+
+// Limit is the rate of rate_limit, zero without it.
+func (r *Rule) Limit() sentinel.Rate {
+	a, _ := r.Action(ActionRateLimit)
+	return a.Rate
+}
+
+// LimitOnly reports whether the rule asks for rate_limit and not for block_ip.
+func (r *Rule) LimitOnly() bool {
+	_, limit := r.Action(ActionRateLimit)
+	_, block := r.Action(ActionBlock)
+	return limit && !block
 }
 
 // Ambient reports whether single matches of the rule say nothing.
