@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -171,6 +170,6 @@ func TestFaultConfigStorm(t *testing.T) {
 		if got := a.status().Generation; got < before+callers*calls {
 			t.Errorf("generation %d after %d changes", got, callers*calls)
 		}
-		t.Log(fmt.Sprintf("%d changes and %d reloads", callers*calls, a.status().Generation-before-callers*calls))
+		t.Logf("%d changes and %d reloads", callers*calls, a.status().Generation-before-callers*calls)
 	})
 }
