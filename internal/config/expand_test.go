@@ -15,7 +15,7 @@ func TestVariables(t *testing.T) {
 	o := env(map[string]string{
 		"NAME": "web-1", "N": "7", "YES": "true", "SCORE": "0.7", "TIME": "90", "EMPTY": "", "NET": "192.0.2.0/24", "DIR": "/srv",
 	})
-	c, problems := ParseWith("c.yml", []byte(`
+	_, problems := ParseWith("c.yml", []byte(`
 agent: {id: "${NAME}", hostname: "${NAME}.example.org"}
 logs:
   discovery: ${YES}
@@ -32,7 +32,7 @@ response:
 	if len(problems) != 1 || problems[0].Key != "response.whitelist" || !strings.Contains(problems[0].Message, `"192.0.2.${N" is not an address`) {
 		t.Errorf("a variable within a default: %v", problems)
 	}
-	c, problems = ParseWith("c.yml", []byte(`
+	c, problems := ParseWith("c.yml", []byte(`
 agent: {id: "${NAME}", hostname: "${NAME}.example.org"}
 logs:
   discovery: ${YES}

@@ -47,6 +47,7 @@ func (a *app) configInUse(cmd *cobra.Command, key string) (r *control.ConfigResu
 		return nil, err // that there is no agent is the better answer
 	}
 	a.warn("the agent is not running: this is " + a.configFile)
+	a.unset(cfg)
 	cfg, err = cfg.LoadRuntime(cfg.RuntimePath())
 	if err != nil {
 		a.warn(err.Error())

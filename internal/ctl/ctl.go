@@ -138,7 +138,7 @@ func (a *app) dial(ctx context.Context) (*control.Client, error) {
 	if path == "" {
 		// A configuration that cannot be read leaves the usual place, unless it
 		// was named.
-		cfg, err := a.localConfig()
+		cfg, _, err := a.readConfig()
 		if err != nil {
 			return nil, err
 		}

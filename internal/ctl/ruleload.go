@@ -23,23 +23,32 @@ func (a *app) loadRules(cfg *config.Config, paths []string) (*setup.Rules, error
 	return rs, nil
 }
 
-// localConfig reads the configuration file. It must be there and good if it was
-// asked for; else the defaults do, without the directories beside the file.
+// localConfig reads the configuration file and what was set at run time. The file
+// must be there and good if it was asked for; else the defaults do, without the
+// directories beside the file.
 func (a *app) localConfig() (*config.Config, error) {
-	cfg, err := config.LoadWith(a.configFile, config.Options{Lenient: true})
+	cfg, note, err := a.readConfig()
+	if note != "" {
+		a.warn(note)
+	}
+	return cfg, err
+}
+
+// readConfig is localConfig that only returns what should be noted.
+func (a *app) readConfig() (cfg *config.Config, note string, err error) {
+	cfg, err = config.LoadWith(a.configFile, config.Options{Lenient: true})
 	switch {
 	case err == nil:
-		cfg, err = cfg.LoadRuntime(cfg.RuntimePath())
-		if err != nil {
-			a.warn(err.Error())
+		if cfg, err = cfg.LoadRuntime(cfg.RuntimePath()); err != nil {
+			note = err.Error()
 		}
-		return cfg, nil
+		return cfg, note, nil
 	case a.configAsked:
-		return nil, &failure{code: exitFailed, text: strings.TrimSpace(err.Error()), err: err}
+		return nil, "", &failure{code: exitFailed, text: strings.TrimSpace(err.Error()), err: err}
 	case !errors.Is(err, config.ErrMissing):
-		a.warn("the defaults are used, since " + a.configFile + " cannot be: sentinelctl config validate says why")
+		note = "the defaults are used, since " + a.configFile + " cannot be: sentinelctl config validate says why"
 	}
 	cfg = config.Default()
 	cfg.Detection.Rules.CustomDir, cfg.Detection.Rules.ExceptionsDir = "", ""
-	return cfg, nil
+	return cfg, note, nil
 }
