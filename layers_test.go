@@ -50,6 +50,7 @@ var layers = map[string][]string{
 	"internal/logging":   {},
 	"internal/metrics":   {},
 	"internal/sandbox":   {},
+	"internal/service":   {"packaging"},
 	"internal/netnstest": {},
 
 	// What a configuration means to the rules; both programs on the host share it.
@@ -61,6 +62,7 @@ var layers = map[string][]string{
 		"internal/geo", "internal/control", "internal/host", "internal/metrics", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
+		"internal/service", "packaging", // to put the agent in place and start it
 		"internal/enforce",                 // to open the firewall when the agent is dead
 		"internal/host", "internal/drill"}, // for the doctor
 	"internal/cloud": {"", "api"},
@@ -82,9 +84,10 @@ var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "conte
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
 // runners may start other programs; ctl the user's editor, and sandbox looks for
-// those that may be started;
-// drill asks the tools of other firewalls.
-var runners = []string{"internal/ctl", "internal/enforce", "internal/collect", "internal/netnstest", "internal/sandbox", "internal/drill"}
+// those that may be started; drill asks the tools of other firewalls, and service
+// useradd and systemctl.
+var runners = []string{"internal/ctl", "internal/enforce", "internal/collect", "internal/netnstest", "internal/sandbox", "internal/drill",
+	"internal/service"}
 
 // lineOf returns the line of the table that a package belongs to.
 func lineOf(pkg string) (string, bool) {

@@ -1,12 +1,12 @@
 // Package packaging holds the files that are installed beside the programs.
 package packaging
 
-import _ "embed"
+import "embed"
 
-// Unit is the systemd unit of the agent.
+// Units are the systemd units: sentinel-agent.service and what goes with it.
 //
-//go:embed sentinel-agent.service
-var Unit []byte
+//go:embed *.service
+var Units embed.FS
 
 // Config is the configuration file with every key at its default.
 //

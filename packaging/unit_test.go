@@ -14,6 +14,16 @@ import (
 // 9 and more.
 const maxExposure = 2.5
 
+// unit returns the service.
+func unit(t *testing.T) string {
+	t.Helper()
+	text, err := Units.ReadFile("sentinel-agent.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // analyze writes the unit beside a program that exists and runs systemd-analyze
 // on it.
 func analyze(t *testing.T, args ...string) string {
@@ -27,12 +37,12 @@ func analyze(t *testing.T, args ...string) string {
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	unit := filepath.Join(dir, "sentinel-agent.service")
-	text := strings.ReplaceAll(string(Unit), "/usr/local/bin/sentinel-agent", agent)
-	if err := os.WriteFile(unit, []byte(text), 0o644); err != nil {
+	path := filepath.Join(dir, "sentinel-agent.service")
+	text := strings.ReplaceAll(unit(t), "/usr/local/bin/sentinel-agent", agent)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(program, append(args, unit)...).CombinedOutput()
+	out, err := exec.Command(program, append(args, path)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("systemd-analyze %v: %v\n%s", args, err, out)
 	}
@@ -64,7 +74,7 @@ func TestUnitHas(t *testing.T) {
 		"CapabilityBoundingSet=CAP_NET_ADMIN", "AmbientCapabilities=CAP_NET_ADMIN", "NoNewPrivileges=yes",
 		"ProtectSystem=strict", "MemoryDenyWriteExecute=yes", "UMask=0027", "StateDirectoryMode=0750",
 	} {
-		if !strings.Contains(string(Unit), "\n"+line+"\n") {
+		if !strings.Contains(unit(t), "\n"+line+"\n") {
 			t.Errorf("the unit has no line %s", line)
 		}
 	}
