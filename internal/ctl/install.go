@@ -46,7 +46,7 @@ func (a *app) install(ctx context.Context, o service.Options, observe bool) erro
 	_, err := config.Load(place)
 	found := err == nil
 	if err != nil && !errors.Is(err, config.ErrMissing) {
-		return failf(exitFailed, "%w", err).hint("correct it first: the agent would not start")
+		return a.badConfig(err)
 	}
 	o.Config = packaging.Config
 	if observe {

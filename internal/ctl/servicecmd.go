@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 const (
 	startWithin = 60 * time.Second
 	stopWithin  = 20 * time.Second
-	askEvery   = 50 * time.Millisecond
+	askEvery    = 50 * time.Millisecond
 )
 
 // shownLog is how many lines of the agent's log are shown if it does not start.
@@ -94,7 +95,7 @@ func (a *app) systemctl(ctx context.Context, unit bool, verb, done string) error
 func (a *app) daemon(log string) (*service.Daemon, *config.Config, error) {
 	cfg, err := config.Load(a.configFile)
 	if err != nil {
-		return nil, nil, failf(exitFailed, "%w", err)
+		return nil, nil, a.badConfig(err)
 	}
 	if a.socket != "" {
 		cfg.Agent.Socket = a.socket
@@ -116,6 +117,17 @@ func (a *app) daemon(log string) (*service.Daemon, *config.Config, error) {
 		return nil, nil, failf(exitFailed, "looking for the log: %w", err)
 	}
 	return d, cfg, nil
+}
+
+// badConfig says what is wrong with a configuration that cannot be used.
+func (a *app) badConfig(err error) error {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return failf(exitFailed, "%w", err)
+	}
+	// It has made its texts safe, and its lines are to stay lines.
+	a.err.printf("%s\n", problems.Error())
+	return failf(exitFailed, "the agent does not start with this configuration")
 }
 
 // beside returns a program in the directory of this one.
@@ -189,10 +201,7 @@ func (a *app) start(ctx context.Context, log string) error {
 // notStarted shows what the agent said last.
 func (a *app) notStarted(d *service.Daemon, what string) error {
 	f := failf(exitFailed, "%s; the end of %s:", what, d.Log)
-	for _, line := range service.Tail(d.Log, shownLog) {
-		f.more += line + "\n"
-	}
-	return f
+	return f.hint("%s", strings.Join(service.Tail(d.Log, shownLog), "\n"))
 }
 
 func (a *app) stop(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,15 +104,30 @@ func (d *Daemon) Start() (*Running, error) {
 	return r, nil
 }
 
-// makeDir makes a directory for the daemon if it is missing.
+// makeDir makes a directory for the daemon if it is missing. One of ours that
+// belongs to root, who ran the agent before, is given to the user.
 func makeDir(dir string, uid, gid int) error {
-	if exists(dir) {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return fmt.Errorf("making a directory: %w", err)
+		}
+		return os.Lchown(dir, uid, gid)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if uid < 0 || !ok || st.Uid != 0 || !info.IsDir() || !slices.Contains([]string{RunDir, StateDir, LogDir}, dir) {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("making a directory: %w", err)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("looking into a directory: %w", err)
 	}
-	return os.Lchown(dir, uid, gid)
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			err = errors.Join(err, os.Lchown(filepath.Join(dir, e.Name()), uid, gid))
+		}
+	}
+	return errors.Join(err, os.Lchown(dir, uid, gid))
 }
 
 // maxTail bounds what Tail reads, in bytes.
