@@ -27,12 +27,14 @@ func (a *Agent) cutter() *enforce.Cutter {
 	return enforce.NewCutter(0, a.log.With("part", "cutter"))
 }
 
+// firewallKey is where the store has the name of the backend in use.
+const firewallKey = "firewall_backend"
+
 // clearOldFirewall removes what the backend of an earlier start left, once ours
 // holds the blocks, so that no packet passes in between.
 func (a *Agent) clearOldFirewall(ctx context.Context) {
-	const key = "firewall_backend"
 	name := a.backend.Name()
-	last, err := a.store.State(ctx, key)
+	last, err := a.store.State(ctx, firewallKey)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		a.log.Warn("which firewall was used before is not known", "error", err)
 		return
@@ -49,7 +51,7 @@ func (a *Agent) clearOldFirewall(ctx context.Context) {
 		}
 		a.log.Info("the firewall of before is cleared", "backend", last, "now", name)
 	}
-	if err := a.store.SetState(ctx, key, name); err != nil && ctx.Err() == nil {
+	if err := a.store.SetState(ctx, firewallKey, name); err != nil && ctx.Err() == nil {
 		a.log.Warn("which firewall is used could not be stored", "error", err)
 	}
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
 )
 
@@ -56,7 +58,16 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 		Capabilities: []int{
 			unix.CAP_NET_ADMIN, unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE, unix.CAP_CHOWN, unix.CAP_FOWNER,
 		},
-		Programs: programs(cfg),
+	}
+	for _, s := range sources(cfg) {
+		if s.Type == sentinel.TypeJournal {
+			c.Programs = append(c.Programs, "journalctl")
+			break
+		}
+	}
+	a.needsFirewall(&c)
+	if deny := cfg.Response.ProxyDenylist; deny.Path != "" {
+		c.Write = append(c.Write, filepath.Dir(deny.Path))
 	}
 	if len(c.Programs) > 0 {
 		// Their libraries.
@@ -69,14 +80,34 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 	return c
 }
 
-// programs are those that the agent runs with a configuration.
-func programs(cfg *config.Config) []string {
-	for _, s := range sources(cfg) {
-		if s.Type == sentinel.TypeJournal {
-			return []string{"journalctl"}
-		}
+// xtablesLock is held by iptables while it works.
+const xtablesLock = "/run/xtables.lock"
+
+// needsFirewall adds what the firewall needs that is in use, and the one of the
+// start before, which is cleared. Our own nftables table needs nothing.
+func (a *Agent) needsFirewall(c *sandbox.Config) {
+	last, err := a.store.State(context.Background(), firewallKey)
+	if err != nil {
+		last = "" // then nothing is cleared either
 	}
-	return nil
+	names := []string{a.backend.Name(), last}
+	if slices.Contains(names, enforce.NameIPTables) || slices.Contains(names, enforce.NameUFW) {
+		for _, kind := range []string{"iptables", "ip6tables"} {
+			for _, form := range []string{"", "-nft", "-legacy"} {
+				c.Programs = append(c.Programs, kind+form, kind+form+"-restore", kind+form+"-save")
+			}
+		}
+		if f, err := os.OpenFile(xtablesLock, os.O_CREATE|os.O_RDONLY, 0o600); err == nil {
+			_ = f.Close() // from now on nobody could make it
+		}
+		c.Write = append(c.Write, xtablesLock)
+		c.Capabilities = append(c.Capabilities, unix.CAP_NET_RAW)
+	}
+	if slices.Contains(names, enforce.NameUFW) {
+		c.Programs = append(c.Programs, "ufw", "python3", "sh", "modprobe", "sysctl")
+		c.Write = append(c.Write, "/etc/ufw", "/lib/ufw", "/var/lib/ufw", "/run", "/tmp")
+		c.Capabilities = nil // it asks for root
+	}
 }
 
 // reads are the places of logs, configuration and rules that a configuration

@@ -133,3 +133,40 @@ func TestFaultLeastPrivilege(t *testing.T) {
 		})
 	})
 }
+
+// TestFaultSandboxFirewalls: the sandbox lets the agent run what its firewall is
+// made of, also that of an earlier start.
+func TestFaultSandboxFirewalls(t *testing.T) {
+	need(t, "iptables", "ip6tables", "ipset")
+	l := newLab(t)
+	dir := tempDir(t)
+	log := newLog(t, dir+"/auth.log")
+	use := func(backend string) settings {
+		return settings{logs: map[string]string{log.path: "ssh"}, response: []string{"firewall: {backend: " + backend + "}"}}
+	}
+	a := runAgent(t, l.victim, use("iptables"))
+	t.Run("iptables", func(t *testing.T) {
+		log.write(t, failures(evil[0].String(), 12)...)
+		l.cut(t, evil[0])
+		if s := a.status(); s.Firewall.Backend != "iptables" || !s.Firewall.Healthy || !s.Sandbox.Exec || s.Sandbox.Landlock == 0 {
+			t.Errorf("%+v %+v", s.Firewall, s.Sandbox)
+		}
+	})
+	t.Run("from iptables to nftables: the old rules are cleared", func(t *testing.T) {
+		a.stop(t)
+		a.configure(t, use("nftables"))
+		a.start(t)
+		a.ready(t)
+		until(t, "our rules are gone from iptables", func() bool {
+			return !strings.Contains(l.tool(t, "iptables", "-t", "raw", "-S"), "sentinel")
+		})
+		if l.reaches(evil[0]) {
+			t.Error("it is not blocked any more")
+		}
+		a.stop(t)
+		a.start(t)
+		if s := a.expect(t, "it runs nothing any more", func(s *control.Status) bool { return s.Sandbox != nil }); s.Sandbox.Exec {
+			t.Errorf("%+v", s.Sandbox)
+		}
+	})
+}
