@@ -88,6 +88,7 @@ type Agent struct {
 	feeds    map[string]*feed
 	pending  pending
 	windows  windows
+	reserve  reserve
 	admins   *admins
 	pace     pace
 	purged   time.Time

@@ -30,6 +30,9 @@ const (
 	// along what comes meanwhile.
 	groupPause    = 4
 	maxGroupPause = 100 * time.Millisecond
+	// A commit that failed is tried again after so many times as long as it took
+	// to fail: at once on a full disk, later if another program has a lock.
+	failPause = 3
 )
 
 // pace says when the next commit is due. Engine's goroutine only.
@@ -40,6 +43,7 @@ type pace struct {
 	counted time.Time     // when counts may be written down again
 	timer   *time.Timer   // runs while a commit waits
 	waiting bool
+	retry   time.Time // after a commit that failed: not before
 }
 
 // feed is what the engine's goroutine knows of one source.
@@ -66,7 +70,7 @@ func (a *Agent) loop(ctx context.Context, in <-chan sentinel.Batch) error {
 		case <-a.pace.timer.C:
 			a.pace.waiting = false
 			if a.pending.urgent {
-				_ = a.flush()
+				a.tryFlush()
 			}
 		case b, ok := <-in:
 			if !ok {
@@ -172,7 +176,27 @@ func (a *Agent) commitSoon() {
 		p.timer.Reset(wait)
 		return
 	}
+	a.tryFlush()
+}
+
+// tryFlush is flush, unless the last one failed after a long wait: then what was
+// decided takes effect, and is stored later. Most of the time is for lines.
+func (a *Agent) tryFlush() {
+	if time.Now().Before(a.pace.retry) {
+		a.takeEffect()
+		return
+	}
 	_ = a.flush()
+}
+
+// takeEffect tells the firewall what was decided.
+func (a *Agent) takeEffect() {
+	p := &a.pending
+	if p.takeEffect(a.desired, a.denied, func() []netip.Prefix { return kernelAllow(a.engine.Decider().Allowlist()) }) {
+		a.enforcer.Wake()
+		a.takeSnapshot()
+	}
+	p.urgent = false
 }
 
 // feed returns the source of a batch, made anew after a reload.
@@ -229,9 +253,10 @@ func (a *Agent) tick(now time.Time) {
 		a.raise(fx.Alarms)
 	}
 	if a.pending.urgent || now.Sub(a.pace.flushed) >= flushEvery {
-		_ = a.flush()
+		a.tryFlush()
 	}
 	a.saveWindows(now)
+	a.watchReserve(now)
 	if counting { // half a tick early, since the ticker is not exact
 		a.pace.counted = now.Add(min(countPause*time.Since(now), maxCountPause) - tickEvery/2)
 	}
@@ -278,8 +303,10 @@ func (a *Agent) flush() error {
 	switch {
 	case err == nil:
 		a.journaled()
+		a.pace.retry = time.Time{}
 		p.results, p.shapes = store.Results{}, 0
 	case store.Retryable(err):
+		a.pace.retry = time.Now().Add(failPause * time.Since(start))
 		p.bound()
 		a.boundJournal()
 	default:
@@ -288,11 +315,7 @@ func (a *Agent) flush() error {
 		p.results = store.Results{}
 	}
 	a.setDBError(err)
-	if p.takeEffect(a.desired, a.denied, func() []netip.Prefix { return kernelAllow(a.engine.Decider().Allowlist()) }) {
-		a.enforcer.Wake()
-		a.takeSnapshot()
-	}
-	p.urgent = false
+	a.takeEffect()
 	return err
 }
 

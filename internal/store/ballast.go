@@ -45,14 +45,37 @@ func fillBallast(f *os.File, size int64) error {
 }
 
 // dropBallast gives the ballast up and reports whether there was any.
-func (s *Store) dropBallast() bool { return os.Remove(s.path+".ballast") == nil }
+func (s *Store) dropBallast() bool {
+	if os.Remove(s.path+".ballast") != nil {
+		return false
+	}
+	s.given.Store(true)
+	return true
+}
 
 // KeepBallast allocates the ballast file of Options.Ballast bytes again after
 // it was given up. It fails with ErrFull while there is no room.
-func (s *Store) KeepBallast() error { return classify(keepBallast(s.path, s.opts.Ballast)) }
+func (s *Store) KeepBallast() error {
+	if err := keepBallast(s.path, s.opts.Ballast); err != nil {
+		return classify(err)
+	}
+	s.given.Store(false)
+	return nil
+}
+
+// BallastGone reports whether the ballast was given up, or had no room from the
+// beginning.
+func (s *Store) BallastGone() bool { return s.given.Load() }
 
 // HasBallast reports whether the ballast file is there.
 func (s *Store) HasBallast() bool {
 	_, err := os.Stat(s.path + ".ballast")
 	return err == nil
+}
+
+// crowded reports whether a file system is as good as full: too little room for
+// what SQLite makes when it opens a database.
+func crowded(dir string) bool {
+	var st syscall.Statfs_t
+	return syscall.Statfs(dir, &st) == nil && (st.Bavail*uint64(st.Bsize) < 256<<10 || st.Files > 0 && st.Ffree < 3)
 }

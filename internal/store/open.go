@@ -47,7 +47,17 @@ type OpenReport struct {
 // a newer version is refused with ErrNewerSchema and left as it is. If another
 // process holds the database, Open waits for at most Options.BusyTimeout and
 // fails with ErrLocked.
-func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
+//
+// On a full disk the ballast file is given up, as by Commit.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	s, err := openOnce(ctx, path, o)
+	if err != nil && crowded(filepath.Dir(path)) && os.Remove(path+".ballast") == nil {
+		s, err = openOnce(ctx, path, o)
+	}
+	return s, err
+}
+
+func openOnce(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("opening database %s: %w", path, classify(err))
@@ -78,7 +88,9 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err := s.settle(ctx); err != nil && !Retryable(classify(err)) {
 		return nil, fmt.Errorf("taking up the journal: %w", err)
 	}
-	if err := keepBallast(path, s.opts.Ballast); err != nil && !errors.Is(classify(err), ErrFull) {
+	if err := s.KeepBallast(); errors.Is(err, ErrFull) {
+		s.given.Store(true)
+	} else if err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -58,6 +59,7 @@ type Store struct {
 	conn   *sql.Conn // the one writer, used by whoever holds sem
 	stmts  [numStmts]*sql.Stmt
 	sem    chan struct{}
+	given  atomic.Bool // the ballast was given up
 	once   sync.Once
 	closed chan struct{}
 }

@@ -31,6 +31,8 @@ type settings struct {
 	journal bool
 	// response and rules are lines below response and detection.rules.
 	response, rules []string
+	// db is the path of the database, the test's directory if empty.
+	db string
 }
 
 // agentProc is an agent in a namespace.
@@ -39,6 +41,8 @@ type agentProc struct {
 	// t is the test that made it, with which it ends.
 	t  *testing.T
 	ns *netnstest.Namespace
+	// db is the database, db below dir unless the test puts it elsewhere.
+	db string
 	// dir holds everything: config.yml, rules, run/s (the socket), db, log.
 	dir string
 	// user is who runs it, root if nil; caps are what it may do besides.
@@ -54,6 +58,9 @@ type agentProc struct {
 func newAgent(t *testing.T, ns *netnstest.Namespace, s settings) *agentProc {
 	t.Helper()
 	a := &agentProc{t: t, ns: ns, dir: tempDir(t)}
+	if a.db = s.db; a.db == "" {
+		a.db = a.path("db")
+	}
 	must(t, os.Mkdir(a.path("run"), 0o755))
 	must(t, os.Mkdir(a.path("rules"), 0o755))
 	a.configure(t, s)
@@ -96,7 +103,7 @@ func (a *agentProc) config(s settings) string {
 	if len(s.response) > 0 {
 		fmt.Fprintf(&b, "response:\n  %s\n", strings.Join(s.response, "\n  "))
 	}
-	fmt.Fprintf(&b, "database:\n  path: %s\n", a.path("db"))
+	fmt.Fprintf(&b, "database:\n  path: %s\n", a.db)
 	return b.String()
 }
 
@@ -239,7 +246,7 @@ func name(p netip.Prefix) string {
 func (a *agentProc) stored(t *testing.T) (blocks []string, events int64) {
 	t.Helper()
 	within(t, func(ctx context.Context) error {
-		s, err := store.Open(ctx, a.path("db"), store.Options{})
+		s, err := store.Open(ctx, a.db, store.Options{})
 		if err != nil {
 			return err
 		}

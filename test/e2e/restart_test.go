@@ -119,7 +119,7 @@ func (a *agentProc) outcome(t *testing.T) (threats map[string]string, blocks []s
 	t.Helper()
 	threats = map[string]string{}
 	within(t, func(ctx context.Context) error {
-		s, err := store.Open(ctx, a.path("db"), store.Options{})
+		s, err := store.Open(ctx, a.db, store.Options{})
 		if err != nil {
 			return err
 		}
