@@ -151,6 +151,7 @@ func (a *Agent) setRuntime(ctx context.Context, peer control.Peer, key string, e
 		if changed, err = a.adopt(ctx, file, cfg, set, touches(next, "logs.") || touches(next, "performance.")); err != nil {
 			return nil, err
 		}
+		changed = slices.DeleteFunc(changed, config.NeedsRestart) // which the file has changed, and wait
 		a.log.Info("configuration set at run time", "key", key, "changed", changed, "by", peer.String())
 	}
 	a.mu.Lock()

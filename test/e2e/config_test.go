@@ -95,7 +95,7 @@ func TestFaultConfigChange(t *testing.T) {
 	})
 	t.Run("what is set at run time wins over the file, also after kill -9", func(t *testing.T) {
 		wants(t, "Taken by the agent: response.max_blocks", "config", "set", "--runtime", "response.max_blocks", "80")
-		wants(t, "Taken by the agent: agent.log_level", "config", "set", "--runtime", "agent.log_level", "debug")
+		wants(t, "Taken by the agent: agent.log_level\n", "config", "set", "--runtime", "agent.log_level", "debug")
 		wants(t, "Set at run time, over the file: agent.log_level, response.max_blocks", "reload")
 		wants(t, "was told another value at run time, which wins", "config", "set", "response.max_blocks", "75")
 		a.kill()
