@@ -42,6 +42,8 @@ type Config struct {
 	// each key that it gives, over that of each key that was set at run time.
 	file      string
 	set, over map[string]int
+	// waiting has the keys whose values in the file wait for a restart.
+	waiting map[string]bool
 	// unset has variables that the file names and that are not set; secrets has
 	// what was wrong with the files of secrets.
 	unset   []string

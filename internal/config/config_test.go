@@ -23,7 +23,7 @@ import (
 func same(a, b *Config) bool {
 	x, y := a.Clone(), b.Clone()
 	for _, c := range []*Config{x, y} {
-		c.file, c.set, c.over, c.unset, c.secrets = "", nil, nil, nil, nil
+		c.file, c.set, c.over, c.waiting, c.unset, c.secrets = "", nil, nil, nil, nil, nil
 	}
 	return reflect.DeepEqual(x, y)
 }

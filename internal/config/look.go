@@ -26,6 +26,8 @@ type Value struct {
 	// the key, 0 if it has not.
 	Origin string
 	Line   int
+	// Waiting: the file has another value, which waits for a restart.
+	Waiting bool
 	// Restart and Runtime are NeedsRestart and AtRuntime of the key.
 	Restart, Runtime bool
 }
@@ -60,7 +62,7 @@ func (c *Config) Values(key string) ([]Value, error) {
 		}
 		origin, line := c.Origin(k)
 		out = append(out, Value{
-			Key: k, Value: oneLine(v), Default: defaults[k], Origin: origin, Line: line,
+			Key: k, Value: oneLine(v), Default: defaults[k], Origin: origin, Line: line, Waiting: c.waiting[k],
 			Restart: NeedsRestart(k), Runtime: AtRuntime(k),
 		})
 	})
@@ -104,6 +106,8 @@ func (s section) only(path []string) section {
 // origin says where a value comes from, as a comment in what Show writes.
 func (c *Config) origin(key string) string {
 	switch origin, line := c.Origin(key); {
+	case c.waiting[key]:
+		return "what the file says waits for a restart"
 	case origin == FromRuntime && line > 0:
 		return fmt.Sprintf("set at run time, over line %d", line)
 	case origin == FromRuntime:

@@ -44,16 +44,20 @@ func NeedsRestart(key string) bool {
 }
 
 // KeepFixed gives c the values of old for all keys for which NeedsRestart holds,
-// so that the configuration in force says what is in force.
+// so that the configuration in force says what is in force; of those that differ
+// it says that they wait.
 func (c *Config) KeepFixed(old *Config) {
 	was := map[string]value{}
 	schema(old).walk("", func(key string, v value) { was[key] = v })
+	c.waiting = map[string]bool{}
 	schema(c).walk("", func(key string, v value) {
-		if NeedsRestart(key) {
-			d, n := &decoder{}, was[key].show()
-			d.expand(n, key, &Options{})
-			v.decode(d, key, n)
+		if !NeedsRestart(key) || fingerprint(was[key]) == fingerprint(v) {
+			return
 		}
+		d, n := &decoder{}, was[key].show()
+		d.expand(n, key, &Options{})
+		v.decode(d, key, n)
+		c.waiting[key] = true
 	})
 }
 

@@ -158,5 +158,8 @@ func TestKeepFixed(t *testing.T) {
 		if changed := len(Changed(Default(), next)) > 0; changed == NeedsRestart(key) {
 			t.Errorf("%s: needs a restart: %t, changed: %t", key, NeedsRestart(key), changed)
 		}
+		if v, err := next.Values(key); err != nil || v[0].Waiting != NeedsRestart(key) {
+			t.Errorf("%s: needs a restart: %t, waits: %+v, %v", key, NeedsRestart(key), v, err)
+		}
 	}
 }

@@ -477,6 +477,8 @@ type ConfigValue struct {
 	// over the file); Line is where the file has the key, 0 if it has not.
 	Origin string `json:"origin"`
 	Line   int    `json:"line,omitempty"`
+	// Waiting: the file has another value, which waits for a restart.
+	Waiting bool `json:"waiting,omitempty"`
 	// Restart: a change of the file takes effect when the agent starts again.
 	// Runtime: config.set may change it.
 	Restart bool `json:"restart"`

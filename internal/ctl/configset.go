@@ -46,6 +46,8 @@ If the agent is not running, the file is asked instead.`,
 func originText(v *control.ConfigValue, file string) string {
 	text := "the default"
 	switch {
+	case v.Waiting:
+		text = "what " + file + " says waits for a restart"
 	case v.Origin == config.FromRuntime && v.Line > 0:
 		text = fmt.Sprintf("set at run time, over line %d of %s", v.Line, file)
 	case v.Origin == config.FromRuntime:

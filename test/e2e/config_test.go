@@ -51,7 +51,9 @@ func TestFaultConfigChange(t *testing.T) {
 		l.open(t, evil[0])
 		wants(t, "The agent has read it", "config", "unset", "response.mode")
 		wants(t, "take effect after a restart", "config", "set", "agent.hostname", "web-9")
-		wants(t, "auto\n", "config", "get", "agent.hostname") // what is in force
+		if v := a.value(t, "agent.hostname"); v.Value != "auto" || !v.Waiting {
+			t.Errorf("in force is %+v", v)
+		}
 		text, err := os.ReadFile(a.path("config.yml"))
 		must(t, err)
 		if !strings.Contains(string(text), "max_blocks: 70 # since May\n") || strings.Contains(string(text), "mode:") {
