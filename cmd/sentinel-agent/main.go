@@ -46,9 +46,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	path := flags.String("config", config.DefaultPath, "configuration `file`")
 	check := flags.Bool("check", false, "read configuration and rules, say what is wrong, and exit")
+	restore := flags.Bool("restore", false, "load the blocks in force into the kernel, and exit: for boot, before the network is up")
 	showVersion := flags.Bool("version", false, "print the version and exit")
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: sentinel-agent [-config FILE] [-check] [-version]\n\n"+
+		fmt.Fprint(stderr, "Usage: sentinel-agent [-config FILE] [-check | -restore | -version]\n\n"+
 			"Watches logs and blocks attackers until it gets SIGTERM; SIGHUP reads the\n"+
 			"configuration and the rules again. Exit codes: 0 stopped, 1 failed, 2 wrong\n"+
 			"usage, 3 faulty configuration.\n\n")
@@ -66,6 +67,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *showVersion {
 		fmt.Fprintln(stdout, "sentinel-agent", version)
 		return exitOK
+	}
+	if *restore {
+		return restoreBlocks(*path, stderr)
 	}
 	cfg, err := config.Load(*path)
 	if err != nil {
@@ -87,6 +91,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 		debug.SetGCPercent(gcPercent)
 	}
 	if err := serve(*path, cfg, log, level); err != nil {
+		fmt.Fprintln(stderr, "sentinel-agent:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// restoreBlocks loads the stored blocks into the kernel. A faulty configuration
+// does not keep it from that: what is faulty has its default.
+func restoreBlocks(path string, stderr io.Writer) int {
+	cfg, err := config.LoadAnyway(path)
+	if err != nil {
+		fmt.Fprintf(stderr, "sentinel-agent: going on with defaults: %v\n", err)
+	}
+	level := new(slog.LevelVar)
+	level.Set(cfg.Agent.Level())
+	log := logging.New(stderr, logging.Format(cfg.Agent.LogFormat), level)
+	if err := agent.Restore(context.Background(), cfg, log); err != nil {
 		fmt.Fprintln(stderr, "sentinel-agent:", err)
 		return exitFailed
 	}

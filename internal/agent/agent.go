@@ -122,6 +122,9 @@ type Agent struct {
 	beyond    []string                       // what it keeps from being read
 }
 
+// utmpPath is the file of login sessions.
+const utmpPath = "/var/run/utmp"
+
 // New makes an agent: it opens the store, reads the rules and decides which
 // firewall to use, but starts nothing. Run releases what New opened; call Close
 // if Run is never called.
@@ -130,7 +133,7 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opt.Utmp == "" {
-		opt.Utmp = "/var/run/utmp"
+		opt.Utmp = utmpPath
 	}
 	a := &Agent{
 		opt: opt, log: opt.Logger, started: time.Now(), file: opt.Config, gen: 1, loadedAt: time.Now(),

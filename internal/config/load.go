@@ -36,6 +36,17 @@ func LoadWith(path string, o Options) (*Config, error) {
 	return c, nil
 }
 
+// LoadAnyway is Load for when something must be done whatever the file says: what
+// is faulty or missing has its default. The error is that of Load.
+func LoadAnyway(path string) (*Config, error) {
+	data, err := read(path)
+	if err != nil {
+		return Default(), err
+	}
+	c, problems := parse(path, data, Options{})
+	return c, problems.Err()
+}
+
 func read(path string) ([]byte, error) {
 	// Without O_NONBLOCK, opening a FIFO waits for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)

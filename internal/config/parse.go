@@ -24,6 +24,15 @@ func Parse(name string, data []byte) (*Config, Problems) { return ParseWith(name
 
 // ParseWith is Parse with options.
 func ParseWith(name string, data []byte, o Options) (*Config, Problems) {
+	c, problems := parse(name, data, o)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// parse returns what it understood, also if there are problems.
+func parse(name string, data []byte, o Options) (*Config, Problems) {
 	d := &decoder{file: name, set: map[string]int{}}
 	c := Default()
 	if root := d.document(data); root != nil && d.expand(root, "", &o) {
@@ -37,10 +46,9 @@ func ParseWith(name string, data []byte, o Options) (*Config, Problems) {
 		if more := len(d.problems) - maxProblems + d.more; more > 0 {
 			d.problems = append(d.problems[:maxProblems], Problem{File: name, Message: fmt.Sprintf("and %d more problems", more)})
 		}
-		return nil, d.problems
 	}
 	c.file, c.set, c.unset = name, d.set, d.unset
-	return c, nil
+	return c, d.problems
 }
 
 // decoder collects what is wrong with a file and which keys it gives.

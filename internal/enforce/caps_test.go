@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(asNobody) {
 	case "":
 		os.Exit(m.Run())
+	case NameAuto:
+		c := Choose(context.Background(), NameAuto, nil)
+		_, _ = io.WriteString(os.Stdout, c.Backend.Name()+": "+c.Reason)
+		os.Exit(0)
 	case NameNFTables:
 		n = NewNFT(NFTConfig{})
 	case NameIPTables:
@@ -110,6 +114,9 @@ func TestNoCapability(t *testing.T) {
 	code, out := runAsNobody(t, NameNFTables)
 	if code != 3 || !strings.Contains(out, "operation not permitted") {
 		t.Errorf("exit code %d: %s; want EPERM", code, out)
+	}
+	if _, out = runAsNobody(t, NameAuto); !strings.HasPrefix(out, "nftables: automatic: nothing works, so that attacks are only reported: nftables: operation not permitted (CAP_NET_ADMIN is needed); iptables: ") {
+		t.Errorf("automatic: %s", out)
 	}
 	if code, out = runAsNobody(t, NameIPTables, unix.CAP_NET_ADMIN); code == 0 || !strings.Contains(out, "CAP_NET_RAW") {
 		t.Errorf("iptables without CAP_NET_RAW: exit code %d: %s", code, out)

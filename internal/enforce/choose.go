@@ -30,42 +30,59 @@ type Choice struct {
 	Working bool
 }
 
-// Choose returns the backend of a name. What is asked for by name is taken as it
-// is. For NameAuto the kernel is asked what it allows: our own nftables table,
+// Choose returns the backend of a name. What is asked for by name is taken,
+// whether it works or not. For NameAuto the kernel is asked what it allows: our own nftables table,
 // also beside ufw, is preferred to iptables with ipset. If neither works the
 // choice is nftables, which goes on trying and says loudly that it cannot.
 func Choose(ctx context.Context, name string, log *slog.Logger) Choice {
-	switch name {
-	case NameDryRun:
-		return Choice{NewDryRun(log), "configured: nothing reaches the kernel", true}
-	case NameNFTables:
-		return Choice{NewNFT(NFTConfig{}), "configured", true}
-	case NameIPTables:
-		return Choice{NewIPT(IPTConfig{}), "configured: iptables and ip6tables with ipset", true}
-	case NameUFW:
-		return Choice{NewUFW(UFWConfig{}), fmt.Sprintf("configured: by the ufw command, which is slow: at most %d rules, and none of them ends by itself", MaxUFW), true}
-	}
-	return choose(ctx, 0, ufwEnabled("/etc/ufw/ufw.conf"), IPTConfig{})
+	return choose(ctx, name, host{ufw: ufwEnabled("/etc/ufw/ufw.conf"), log: log})
 }
 
-func choose(ctx context.Context, ns int, ufw bool, ipt IPTConfig) Choice {
-	ipt.NetNS = ns
-	nftFailed := probeNFT(ns)
+// host is where a firewall is chosen for.
+type host struct {
+	ns  int  // descriptor of the network namespace, 0: that of the process
+	ufw bool // ufw is in use
+	ipt IPTConfig
+	log *slog.Logger
+	// noNFT stands in for a kernel without nf_tables; nil but in tests.
+	noNFT error
+}
+
+func choose(ctx context.Context, name string, h host) Choice {
+	h.ipt.NetNS = h.ns
+	switch name {
+	case NameDryRun:
+		return Choice{NewDryRun(h.log), "configured: nothing reaches the kernel", true}
+	case NameNFTables:
+		return Choice{NewNFT(NFTConfig{NetNS: h.ns}), "configured", true}
+	case NameIPTables:
+		c := Choice{NewIPT(h.ipt), "configured: iptables and ip6tables with ipset", true}
+		if err := probeIPT(ctx, h.ipt); err != nil {
+			c.Working = false
+			c.Reason += fmt.Sprintf(", which do not work, so that attacks are only reported: %v", err)
+		}
+		return c
+	case NameUFW:
+		reason := fmt.Sprintf("configured: by the ufw command, which is slow: at most %d rules, and none of them ends by itself", MaxUFW)
+		return Choice{NewUFW(UFWConfig{NetNS: h.ns}), reason, true}
+	}
+	nftFailed := h.noNFT
+	if nftFailed == nil {
+		nftFailed = probeNFT(h.ns)
+	}
 	if nftFailed == nil {
 		reason := "automatic: own nftables table by netlink"
-		if ufw {
+		if h.ufw {
 			reason += ", beside ufw: its rules stay as they are, and none of its commands touches ours"
 		}
-		return Choice{NewNFT(NFTConfig{NetNS: ns}), reason, true}
+		return Choice{NewNFT(NFTConfig{NetNS: h.ns}), reason, true}
 	}
-	iptFailed := probeIPT(ctx, ipt)
+	iptFailed := probeIPT(ctx, h.ipt)
 	if iptFailed == nil {
-		return Choice{NewIPT(ipt), fmt.Sprintf("automatic: iptables with ipset, because nftables does not work: %v", nftFailed), true}
+		return Choice{NewIPT(h.ipt), fmt.Sprintf("automatic: iptables with ipset, because nftables does not work: %v", nftFailed), true}
 	}
-	return Choice{
-		NewNFT(NFTConfig{NetNS: ns}),
-		fmt.Sprintf("automatic: nothing works, so that attacks are only reported: nftables: %v; iptables: %v", nftFailed, iptFailed), false,
-	}
+	reason := fmt.Sprintf("automatic: nothing works, so that attacks are only reported: nftables: %v; iptables: %v", nftFailed, iptFailed)
+	return Choice{NewNFT(NFTConfig{NetNS: h.ns}), reason, false}
 }
 
 // probeName is that of what a probe makes and removes at once.

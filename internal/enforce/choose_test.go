@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sentinel-ai/sentinel-ai/internal/netnstest"
 )
 
@@ -25,7 +27,7 @@ func script(t *testing.T, name, text string) string {
 func TestChoose(t *testing.T) {
 	ns := netnstest.New(t)
 	t.Run("nftables where it works", func(t *testing.T) {
-		c := choose(t.Context(), ns.FD(), false, IPTConfig{})
+		c := choose(t.Context(), NameAuto, host{ns: ns.FD()})
 		if c.Backend.Name() != "nftables" || !c.Working || strings.Contains(c.Reason, "ufw") {
 			t.Errorf("%s: %s", c.Backend.Name(), c.Reason)
 		}
@@ -40,7 +42,7 @@ func TestChoose(t *testing.T) {
 				t.Errorf("%q: %t", text, got)
 			}
 		}
-		c := choose(t.Context(), ns.FD(), true, IPTConfig{})
+		c := choose(t.Context(), NameAuto, host{ns: ns.FD(), ufw: true})
 		if c.Backend.Name() != "nftables" || !strings.Contains(c.Reason, "beside ufw") {
 			t.Errorf("%s: %s", c.Backend.Name(), c.Reason)
 		}
@@ -53,9 +55,15 @@ func TestChoose(t *testing.T) {
 			t.Errorf("left behind: %s", got)
 		}
 	})
+	t.Run("what is configured and does not work", func(t *testing.T) {
+		c := choose(t.Context(), NameIPTables, host{ns: ns.FD(), ipt: IPTConfig{Command4: "no-such-iptables"}})
+		if c.Backend.Name() != NameIPTables || c.Working || !strings.Contains(c.Reason, "no-such-iptables: command not found") {
+			t.Errorf("%s: %s", c.Backend.Name(), c.Reason)
+		}
+	})
 	t.Run("by name", func(t *testing.T) {
 		for _, name := range []string{NameNFTables, NameIPTables, NameUFW, NameDryRun} {
-			if c := Choose(t.Context(), name, nil); c.Backend.Name() != name || !c.Working || !strings.HasPrefix(c.Reason, "configured") {
+			if c := choose(t.Context(), name, host{ns: ns.FD()}); c.Backend.Name() != name || !c.Working || !strings.HasPrefix(c.Reason, "configured") {
 				t.Errorf("%s: %s: %s", name, c.Backend.Name(), c.Reason)
 			}
 		}
@@ -78,6 +86,16 @@ func TestFaultCommands(t *testing.T) {
 		broken := IPTConfig{NetNS: ns.FD(), Command4: script(t, "iptables", "echo 'iptables: the module is missing' >&2; exit 3\n")}
 		if _, err := NewIPT(broken).Apply(t.Context(), d.Changes(0)); err == nil || !strings.Contains(err.Error(), "the module is missing") {
 			t.Errorf("applying says %v", err)
+		}
+	})
+	t.Run("E11 a host with iptables only", func(t *testing.T) {
+		ns := netnstest.New(t)
+		for _, program := range []string{"iptables-legacy", "iptables-nft"} {
+			ipt := IPTConfig{Command4: program, Command6: strings.Replace(program, "ip", "ip6", 1)}
+			c := choose(t.Context(), NameAuto, host{ns: ns.FD(), ipt: ipt, noNFT: unix.EOPNOTSUPP})
+			if c.Backend.Name() != NameIPTables || !c.Working || !strings.Contains(c.Reason, "because nftables does not work: operation not supported") {
+				t.Errorf("%s: %s", c.Backend.Name(), c.Reason)
+			}
 		}
 	})
 	t.Run("E12 a command that hangs is killed, and the rest goes on", func(t *testing.T) {
