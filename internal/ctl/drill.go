@@ -27,6 +27,8 @@ var noHeld drill.Held
 const (
 	// stepTime is how long each step of the agent may take.
 	stepTime = 10 * time.Second
+	// slowTime is that of a firewall that is changed by slow commands.
+	slowTime = time.Minute
 	// blockTime is how long a block may take once there is a threat.
 	blockTime = 3 * time.Second
 	// knockTime is how long a port may take to answer, silenceTime how long it
@@ -443,13 +445,21 @@ func (x *exercise) decided(ctx context.Context) bool {
 
 // inKernel looks for the attackers in the kernel, without the agent's help.
 func (x *exercise) inKernel(ctx context.Context) bool {
-	missed, err := x.each(ctx, stepTime, func(f *drill.Family) (bool, error) {
+	missed, err := x.each(ctx, x.kernelTime(), func(f *drill.Family) (bool, error) {
 		_, h, err := x.find(ctx, f.Attacker)
 		return err == nil && len(h.Dropped) > 0, nil
 	})
 	ok := x.over(ctx, "kernel", "the kernel's firewall names it", "the kernel's firewall does not name the attacker", missed, err, func() []cause { return x.whyPasses(ctx, x.lab.V4) })
 	// Packets say more than names.
 	return ok || ctx.Err() == nil && err == nil
+}
+
+// kernelTime is how long the firewall may take: commands of ufw are slow.
+func (x *exercise) kernelTime() time.Duration {
+	if x.before.Firewall.Backend == "ufw" {
+		return slowTime
+	}
+	return stepTime
 }
 
 // find looks for an address in the kernel.
@@ -564,7 +574,7 @@ func (x *exercise) unblock(ctx context.Context) bool {
 		x.tell(resultFault, "unblock", "%v", err)
 		return false
 	}
-	missed, err := x.each(ctx, stepTime, func(f *drill.Family) (bool, error) {
+	missed, err := x.each(ctx, x.kernelTime(), func(f *drill.Family) (bool, error) {
 		for _, d := range x.doors {
 			if d.family == f {
 				_, answered := x.lab.Answers(ctx, f.Attacker, d.at, silenceTime)

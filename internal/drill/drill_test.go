@@ -122,6 +122,16 @@ func TestHolds(t *testing.T) {
 	}
 }
 
+func TestHeldBySet(t *testing.T) {
+	var h Held
+	for _, name := range []string{"block4", "net6", "allow4", "limit4", "sentinel-block6", "sentinel-allow6", "sentinel-limit4-10m"} {
+		h.set(name)
+	}
+	if len(h.Dropped) != 3 || len(h.Passed) != 2 {
+		t.Errorf("%+v", h)
+	}
+}
+
 func TestIPTablesOrder(t *testing.T) {
 	ours := "-A PREROUTING -j sentinel"
 	for _, c := range []struct {

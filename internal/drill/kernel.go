@@ -47,7 +47,9 @@ func Inspect(ctx context.Context) (*Kernel, error) {
 	for _, s := range savers {
 		raw, e1 := tool(ctx, s.name, "-t", "raw")
 		filter, e2 := tool(ctx, s.name, "-t", "filter")
-		err = errors.Join(err, e1, e2)
+		if !s.legacy {
+			err = errors.Join(err, e1, e2)
+		}
 		if s.v6 {
 			k.Raw6, k.Filter6 = append(k.Raw6, chainLines(raw, "PREROUTING")...), k.Filter6+filter
 		} else {
@@ -131,7 +133,7 @@ func (k *Kernel) Find(ctx context.Context, addr netip.Addr) (h Held, err error) 
 	}
 	for _, set := range k.IPSets {
 		if out, err := tool(ctx, "ipset", "test", "-q", set, addr.String()); err == nil && out == "" {
-			h.add("set "+set, strings.Contains(set, "allow"))
+			h.set(set)
 		}
 	}
 	filter := k.Filter4
@@ -145,6 +147,17 @@ func (k *Kernel) Find(ctx context.Context, addr netip.Addr) (h Held, err error) 
 		}
 	}
 	return h, nil
+}
+
+// set adds a set of ours by what its name says that it does; sets of limited
+// rates neither drop nor let pass.
+func (h *Held) set(name string) {
+	switch kind := strings.TrimPrefix(name, mark+"-"); {
+	case strings.HasPrefix(kind, "allow"):
+		h.add("set "+name, true)
+	case strings.HasPrefix(kind, "block"), strings.HasPrefix(kind, "net"):
+		h.add("set "+name, false)
+	}
 }
 
 func (h *Held) add(where string, passes bool) {
@@ -189,7 +202,7 @@ func findNFT(addr netip.Addr) (h Held, err error) {
 			return h, fmt.Errorf("asking nftables for the set %s: %w", s.Name, err)
 		}
 		if holds(s, elements, addr) {
-			h.add("set "+s.Name, strings.HasPrefix(s.Name, "allow"))
+			h.set(s.Name)
 		}
 	}
 	return h, nil

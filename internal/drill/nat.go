@@ -38,17 +38,20 @@ func tool(ctx context.Context, name string, args ...string) (string, error) {
 
 // savers print the rules of iptables, of the version that is in use and of the
 // older one beside it.
+// The older ones fail where the kernel has no support for them.
 var savers = [...]struct {
-	name string
-	v6   bool
-}{{"iptables-save", false}, {"ip6tables-save", true}, {"iptables-legacy-save", false}, {"ip6tables-legacy-save", true}}
+	name       string
+	v6, legacy bool
+}{{"iptables-save", false, false}, {"ip6tables-save", true, false}, {"iptables-legacy-save", false, true}, {"ip6tables-legacy-save", true, true}}
 
 // publishedPorts finds the rules that redirect what comes in to another host or
 // port, as container engines do.
 func publishedPorts(ctx context.Context) (out []Port, err error) {
 	for _, s := range savers {
 		text, e := tool(ctx, s.name, "-t", "nat")
-		err = errors.Join(err, e)
+		if !s.legacy {
+			err = errors.Join(err, e)
+		}
 		for line := range strings.Lines(text) {
 			if p, ok := parseDNAT(line, s.v6); ok {
 				out = append(out, p)

@@ -49,7 +49,8 @@ const maxPorts = 64
 func Ports(ctx context.Context) ([]Port, error) {
 	var all []Port
 	owners := owners()
-	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	// Of the thread: the process's first one may have ended up in the lab.
+	for _, name := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 		f, err := os.Open(name)
 		if err != nil {
 			continue // a kernel without IPv6

@@ -26,7 +26,8 @@ type sshServer struct {
 	dir  string
 	log  string // auth.log
 	port int
-	mu   sync.Mutex // of the log file, which tests write to as well
+	mu   sync.Mutex        // of the log file, which tests write to as well
+	sink func(line string) // gets what sshd says, instead of the log
 }
 
 // sshMounts gives sshd an own /dev/log, user list and state, so that nothing of
@@ -136,6 +137,10 @@ func (s *sshServer) syslog(t *testing.T) {
 			_, text, ok := strings.Cut(string(buf[:n]), ">")
 			const stamp = len("Nov 23 21:12:19 ")
 			if !ok || len(text) < stamp {
+				continue
+			}
+			if s.sink != nil {
+				s.sink(escape(text[stamp:]))
 				continue
 			}
 			s.append(text[:stamp] + "victim " + escape(text[stamp:]))
