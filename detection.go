@@ -68,6 +68,12 @@ type Detection struct {
 	// Late: the line is older than the engine's allowed lateness; it is
 	// recorded and scored but cannot block.
 	Late bool
+	// Outcome says what became of the attack and OutcomeWhy how one can tell.
+	// Raised: it may have worked, so that Severity is one level higher than the
+	// rule's.
+	Outcome    Outcome
+	OutcomeWhy string
+	Raised     bool
 	// FromHeader: Addr was taken from a forwarding header, so that a packet
 	// filter cannot stop it.
 	FromHeader bool

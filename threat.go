@@ -66,6 +66,10 @@ type Threat struct {
 	// why, or why not more.
 	Action       string `json:"action"`
 	ActionReason string `json:"action_reason"`
+	// Outcome is the gravest of what became of its events, and OutcomeWhy how one
+	// can tell.
+	Outcome    Outcome `json:"outcome,omitempty"`
+	OutcomeWhy string  `json:"outcome_why,omitempty"`
 	// Previous is the id of the case that this one continues, if any.
 	Previous string `json:"previous,omitempty"`
 }
@@ -140,4 +144,7 @@ type RulePart struct {
 	Basis string `json:"basis,omitempty"`
 	// Deterministic rules are not lowered by a language model.
 	Deterministic bool `json:"deterministic,omitempty"`
+	// Raised: Severity is one level above the rule's, since an attack may have
+	// worked.
+	Raised bool `json:"raised,omitempty"`
 }

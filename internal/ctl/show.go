@@ -101,6 +101,9 @@ func (a *app) facts(t *control.ThreatResult) {
 	row("Last seen:", stampSeconds(t.LastSeen))
 	row("Events:", thousands(t.EventCount))
 	row("Type:", t.Type)
+	if t.Outcome != sentinel.OutcomeUnknown {
+		row("Outcome:", t.Outcome.String())
+	}
 	row("Rule:", t.RuleID)
 	row("Continues:", t.Previous)
 }
@@ -324,6 +327,9 @@ func ruleText(r *sentinel.RulePart) string {
 	}
 	if r.Window > 0 && r.Threshold > 0 {
 		text += fmt.Sprintf(" (%s seen, needs %s in %s)", thousands(r.Count), thousands(r.Threshold), long(r.Window))
+	}
+	if r.Raised {
+		text += ", one level up: it may have worked"
 	}
 	switch {
 	case r.Advisory:

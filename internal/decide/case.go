@@ -154,6 +154,10 @@ func (c *openCase) add(det *sentinel.Detection) (visible, rescore bool) {
 	}
 	added, rescore := c.addRule(det)
 	visible = added
+	if det.Outcome.Rank() > t.Outcome.Rank() {
+		t.Outcome, t.OutcomeWhy = det.Outcome, keep(det.OutcomeWhy, maxTextBytes)
+		visible = true
+	}
 	if len(t.Samples) < maxSamples && det.Sample != "" {
 		if s := cut(det.Sample, maxSampleBytes); !slices.Contains(t.Samples, s) {
 			t.Samples = append(t.Samples, strings.Clone(s))
@@ -189,7 +193,7 @@ func (c *openCase) addRule(det *sentinel.Detection) (added, rescore bool) {
 		Severity: min(det.Severity, sentinel.Critical), Confidence: unit(det.Confidence),
 		Last: det.Time, Count: max(det.Count, 1), Threshold: det.Threshold, Window: det.Window,
 		Advisory: det.Advisory, NoBlock: det.NoBlock, Deterministic: det.Deterministic, Basis: cut(det.Basis, maxNameBytes),
-		Limit: det.Limit, LimitOnly: det.LimitOnly,
+		Limit: det.Limit, LimitOnly: det.LimitOnly, Raised: det.Raised,
 	}
 	i := slices.IndexFunc(t.Score.Rules, func(r sentinel.RulePart) bool { return r.ID == det.RuleID })
 	if i < 0 {
@@ -205,6 +209,9 @@ func (c *openCase) addRule(det *sentinel.Detection) (added, rescore bool) {
 	} else {
 		old := t.Score.Rules[i]
 		part.Firings = old.Firings
+		if old.Raised && !part.Raised { // what may have worked once stays grave
+			part.Severity, part.Raised = max(old.Severity, part.Severity), true
+		}
 		if singleEvent(det) {
 			part.Count = min(old.Count+1, maxCount)
 		}

@@ -182,6 +182,9 @@ func whatHappened(t sentinel.Threat, info typeInfo) []string {
 			out = append(out, fmt.Sprintf("Rule %s counted %s; it fires at %s in %s.", plain(r.ID), count(r.Count), count(r.Threshold), durationText(r.Window)))
 		}
 	}
+	if t.Outcome != sentinel.OutcomeUnknown {
+		out = append(out, fmt.Sprintf("Did they get in? %s: %s.", t.Outcome, plain(t.OutcomeWhy)))
+	}
 	if t.User != "" {
 		out = append(out, fmt.Sprintf("The account concerned is %q.", plain(t.User)))
 	}

@@ -49,6 +49,7 @@ type Engine struct {
 	// sources are their names by number, for sightings.
 	sources   []string
 	sightings *sightings
+	answers   *answers
 }
 
 // Source is one source of lines. It belongs to the engine that made it.
@@ -96,7 +97,7 @@ type seen struct {
 // New returns an engine.
 func New(cfg Config) *Engine {
 	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect),
-		sightings: &sightings{seed: rand.Uint64()}}
+		sightings: &sightings{seed: rand.Uint64()}, answers: &answers{}}
 	if !cfg.DetectOnly {
 		newID := cfg.NewID
 		if newID == nil {
@@ -185,6 +186,9 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	st.Matches = e.matcher.Match(ev)
 	e.stats.Matches += uint64(len(st.Matches))
 	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
+	if ev.Type == sentinel.EventHTTPAccess {
+		e.answer(ev, st)
+	}
 	e.seen = e.seen[:0]
 	for _, fired := range [2]bool{true, false} { // what a detection counts is not more of its case
 		for i := range st.Results {

@@ -153,13 +153,13 @@ func (tx *writer) threat(t *sentinel.Threat) error {
 		err = tx.exec(stmtThreatAgain, mustStamp(t.LastSeen), t.Source, source, t.Group, ip, scopeText, null(t.AttackerGeo),
 			null(t.Key), null(t.User), t.Description, samples, t.RiskScore, t.Decision, null(t.RuleID), anomaly,
 			null(t.LLMExplanation), stamp(t.ResolvedAt), null(t.ResolvedBy), t.EventCount, evidence, parts, mitre,
-			t.Action, t.ActionReason, null(t.Previous), t.ID)
+			t.Action, t.ActionReason, null(t.Previous), null(string(t.Outcome)), null(t.OutcomeWhy), t.ID)
 	} else {
 		err = tx.exec(stmtThreat, t.ID, mustStamp(t.CreatedAt), mustStamp(t.LastSeen), t.Source, source,
 			severity, t.Type, t.Group, ip, scopeText, null(t.AttackerGeo), null(t.Key), null(t.User), t.Description, samples,
 			t.RiskScore, t.Decision, null(t.RuleID), anomaly, null(t.LLMExplanation),
 			string(status), stamp(t.ResolvedAt), null(t.ResolvedBy), t.EventCount, evidence,
-			parts, mitre, t.Action, t.ActionReason, null(t.Previous),
+			parts, mitre, t.Action, t.ActionReason, null(t.Previous), null(string(t.Outcome)), null(t.OutcomeWhy),
 			anyKey(lo), anyKey(hi), reversed(t.ID))
 	}
 	if err != nil || !t.AttackerIP.IsValid() {

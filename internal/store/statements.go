@@ -12,7 +12,8 @@ import (
 const (
 	threatColumns = `id, created_at, last_seen, source, source_type, severity, type, group_name, attacker_ip, scope,
 		attacker_geo, key, user, description, raw_log, risk_score, decision, rule_id, anomaly_score, llm_explanation,
-		status, resolved_at, resolved_by, event_count, evidence, score_parts, mitre, action, action_reason, previous`
+		status, resolved_at, resolved_by, event_count, evidence, score_parts, mitre, action, action_reason, previous,
+		outcome, outcome_why`
 	actionColumns = `id, threat_id, created_at, type, prefix, duration, expires_at, status, revoked_by, revoked_at,
 		reason, origin, actor, backend, simulated, score, forced, rate, trial, until_at`
 )
@@ -58,7 +59,7 @@ var statements = [numStmts]string{
 
 	stmtThreatCount: `SELECT event_count, severity, type, status, ip_lo, ip_hi FROM threats WHERE id = ?`,
 	stmtThreat: `INSERT INTO threats (` + threatColumns + `, ip_lo, ip_hi, id_reversed)
-		VALUES (` + marks(33) + `)
+		VALUES (` + marks(35) + `)
 		ON CONFLICT (id) DO UPDATE SET ` + sets(threatColumns, "id", "created_at", "llm_explanation") + `,
 			llm_explanation = coalesce(excluded.llm_explanation, llm_explanation),
 			ip_lo = excluded.ip_lo, ip_hi = excluded.ip_hi`,
@@ -69,7 +70,7 @@ var statements = [numStmts]string{
 			scope = ?, attacker_geo = ?, key = ?, user = ?, description = ?, raw_log = ?, risk_score = ?, decision = ?,
 			rule_id = ?, anomaly_score = ?, llm_explanation = coalesce(?, llm_explanation), resolved_at = ?,
 			resolved_by = ?, event_count = ?, evidence = ?, score_parts = ?, mitre = ?, action = ?, action_reason = ?,
-			previous = ?
+			previous = ?, outcome = ?, outcome_why = ?
 		WHERE id = ?`,
 
 	// The threat is looked up, so that a block whose threat was lost or purged

@@ -62,6 +62,7 @@ func testThreat(id string, at time.Time) sentinel.Threat {
 			Rules: []sentinel.RulePart{{ID: "ssh-brute-force", Name: "SSH", Severity: sentinel.High, Confidence: 0.9,
 				Firings: 2, Last: at, Count: 12, Threshold: 5, Window: time.Minute}}},
 		MITRE: []string{"T1110", "T1110.001"}, Action: "block", ActionReason: "score 0.7 is at least 0.6", Previous: "01OLD",
+		Outcome: sentinel.OutcomeLikely, OutcomeWhy: "the server answered 200",
 	}
 }
 
