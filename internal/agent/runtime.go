@@ -170,9 +170,10 @@ func touches(keys []string, section string) bool {
 // configError turns what package config says into an answer.
 func configError(key string, err error) error {
 	var problems config.Problems
+	var k *config.KeyError
 	switch {
-	case errors.Is(err, config.ErrNoKey):
-		return control.Errorf(control.CodeNotFound, "%v", err).WithHint("sentinelctl config show lists all keys")
+	case errors.As(err, &k) && errors.Is(err, config.ErrNoKey):
+		return control.Errorf(control.CodeNotFound, "%s", k.Message).WithHint("%s", k.Hint)
 	case errors.As(err, &problems):
 		p := problems[0]
 		e := control.Errorf(control.CodeInvalidParams, "%s: %s", key, p.Message)

@@ -10,9 +10,32 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// ErrNoKey is in the error of an edit that names a key which does not exist or
-// which the file does not give.
+// ErrNoKey is the kind of a KeyError for what does not exist or what the file
+// does not give.
 var ErrNoKey = errors.New("no such key")
+
+// KeyError is about a key that somebody named.
+type KeyError struct {
+	// Message says what is wrong, Hint what would be right; it may be empty.
+	Message, Hint string
+	kind          error
+}
+
+// Error returns the message and the hint.
+func (e *KeyError) Error() string {
+	if e.Hint == "" {
+		return e.Message
+	}
+	return e.Message + " (" + e.Hint + ")"
+}
+
+// Is reports whether the error is of a kind, such as ErrNoKey.
+func (e *KeyError) Is(kind error) bool { return e.kind == kind }
+
+// noKeyf is a KeyError without a hint.
+func noKeyf(format string, args ...any) *KeyError {
+	return &KeyError{Message: fmt.Sprintf(format, args...), kind: ErrNoKey}
+}
 
 // errShape is the error of an edit in a file that is written in a way that
 // editing does not know, such as a text over several lines.
@@ -41,7 +64,7 @@ func Set(data []byte, key, value string) ([]byte, error) {
 }
 
 // Unset returns the text without a key or a whole section, so that the defaults
-// hold. Comments stay. It is ErrNoKey if the file does not give the key.
+// hold. Comments stay. The error is ErrNoKey if the file does not give the key.
 func Unset(data []byte, key string) ([]byte, error) {
 	if _, err := lookup(key); err != nil && !errors.Is(err, errSection) {
 		return nil, err
@@ -64,7 +87,7 @@ func Add(data []byte, key, entry string) ([]byte, error) {
 }
 
 // Remove returns the text without an entry of a list; of sources the path is
-// enough. It is ErrNoKey if the list does not have it.
+// enough. The error is ErrNoKey if the list does not have it.
 func Remove(data []byte, key, entry string) ([]byte, error) {
 	l, have, want, err := listOf(data, key, entry)
 	if err != nil {
@@ -72,7 +95,7 @@ func Remove(data []byte, key, entry string) ([]byte, error) {
 	}
 	rest := slices.DeleteFunc(slices.Clone(have), func(n *yaml.Node) bool { return l.same(n, want[0]) })
 	if len(rest) == len(have) {
-		return nil, fmt.Errorf("%s has no entry %s: %w", key, quote(entry), ErrNoKey)
+		return nil, noKeyf("%s has no entry %s", key, quote(entry))
 	}
 	return setList(data, key, rest)
 }
@@ -151,7 +174,10 @@ func edit(data []byte, key string, want *yaml.Node, change func(*editor, []strin
 	}
 	path := strings.Split(key, ".")
 	expected := graft(tree(e.root), path, tree(want))
-	if err := change(e, path); err != nil {
+	switch err := change(e, path); {
+	case errors.Is(err, ErrNoKey):
+		return nil, noKeyf("the file does not give %s", key)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	if err := e.parse(); err != nil || !reflect.DeepEqual(prune(tree(e.root)), prune(expected)) {
@@ -160,7 +186,7 @@ func edit(data []byte, key string, want *yaml.Node, change func(*editor, []strin
 	return e.bytes(), nil
 }
 
-// errSection is in the error of lookup for a section.
+// errSection is the kind of lookup's error for a section.
 var errSection = errors.New("this is a section")
 
 // lookup returns the value that a key has by default.
@@ -178,9 +204,9 @@ func lookup(key string) (value, error) {
 		case !ok && !more:
 			return s[at].value, nil
 		case !ok:
-			return nil, fmt.Errorf("%s has no keys below it: %w", prefix+word, ErrNoKey)
+			return nil, noKeyf("%s has no keys below it", prefix+word)
 		case !more || rest == "":
-			return nil, fmt.Errorf("%s is a section (%w): name one of its keys %s", key, errSection, strings.Join(sub.keys(), ", "))
+			return nil, &KeyError{Message: key + " is a section", Hint: "name one of its keys: " + strings.Join(sub.keys(), ", "), kind: errSection}
 		}
 		s, prefix = sub, prefix+word+"."
 	}
@@ -190,7 +216,7 @@ func lookup(key string) (value, error) {
 // first word that is not known.
 func noKey(key, at string, s section) error {
 	if message, hint, ok := unsupported(at); ok {
-		return fmt.Errorf("%s is %s: %s: %w", at, message, hint, ErrNoKey)
+		return &KeyError{Message: at + " is " + message, Hint: hint, kind: ErrNoKey}
 	}
 	word := at[strings.LastIndexByte(at, '.')+1:]
 	hint := didYouMean(word, s.keys())
@@ -200,10 +226,10 @@ func noKey(key, at string, s section) error {
 	if hint == "" {
 		hint = "known here: " + strings.Join(s.keys(), ", ")
 	}
-	return fmt.Errorf("there is no key %s: %s: %w", quote(key), hint, ErrNoKey)
+	return &KeyError{Message: "there is no key " + quote(key), Hint: hint, kind: ErrNoKey}
 }
 
-// tree returns the values of a node: maps, lists and texts with their tags.
+// tree returns the values of a node: maps, lists and texts.
 func tree(n *yaml.Node) any {
 	switch {
 	case n == nil || n.Kind == yaml.ScalarNode && n.Tag == "!!null":

@@ -287,11 +287,16 @@ func (a *app) notWritten(err error) error {
 // configFailure gives an error of package config its exit code.
 func configFailure(err error) error {
 	var f *failure
+	var k *config.KeyError
 	switch {
 	case errors.As(err, &f):
 		return err
-	case errors.Is(err, config.ErrNoKey):
-		return failf(exitNotFound, "%w", err)
+	case errors.As(err, &k):
+		code := exitUsage
+		if errors.Is(err, config.ErrNoKey) {
+			code = exitNotFound
+		}
+		return failf(code, "%s", k.Message).hint("%s", k.Hint)
 	}
 	return failf(exitFailed, "%w", err)
 }
