@@ -8,6 +8,10 @@ need() { # need COMMAND PACKAGE
 	command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
 }
 need nft nftables
+need iptables iptables
+need ipset ipset
+need ufw ufw
+need conntrack conntrack
 need ip iproute2
 need sshd openssh-server
 need ssh openssh-client

@@ -22,8 +22,11 @@ func countAlarms(fx Effects, kind AlarmKind) (n int) {
 	return n
 }
 
-// E07: at the limit the weakest automatic block gives way, never one by hand.
-func TestEviction(t *testing.T) {
+func TestFaultLimit(t *testing.T) {
+	t.Run("E07 at the limit the weakest automatic block gives way, never one by hand", testEviction)
+}
+
+func testEviction(t *testing.T) {
 	d := newDecider(func(c *Config) { c.MaxBlocks = 3 })
 	if _, err := d.Order(t0, order(sentinel.OrderBlock, "203.0.113.1")); err != nil {
 		t.Fatal(err)

@@ -106,7 +106,9 @@ func TestFaultGap(t *testing.T) {
 		a.expect(t, "it has reloaded", func(s *control.Status) bool { return s.Generation > before.Generation })
 		tight(t)
 	})
-	t.Run("E19 no gap when it stops in order and starts again", func(t *testing.T) {
+	t.Run("E19 no gap when it is upgraded: a new program, a stop in order, and a start", func(t *testing.T) {
+		replaceProgram(t)
+		tight(t)
 		if code := a.stop(t); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
