@@ -125,7 +125,7 @@ func (a *app) blocked(asked control.Network, r *control.BlockResult) {
 		if !b.Until.IsZero() {
 			then = "It then lasts until " + stampSeconds(b.Until) + "."
 		}
-		s.printf("  %s %s\n", s.paint(styleWarn, "To keep it: sentinelctl confirm "+networkText(b)), s.paint(styleDim, then))
+		s.printf("  %s\n  %s\n", s.paint(styleWarn, "To keep it: sentinelctl confirm "+networkText(b)), s.paint(styleDim, then))
 	case !b.Simulated:
 		s.printf("  %s\n", s.paint(styleDim, "Undo: sentinelctl unblock "+networkText(b)))
 	}
