@@ -54,7 +54,7 @@ var layers = map[string][]string{
 	"internal/netnstest": {},
 
 	// What a configuration means to the rules; both programs on the host share it.
-	"internal/setup": {"", "rules", "internal/detect/rule", "internal/decide", "internal/config"},
+	"internal/setup": {"", "rules", "internal/parse", "internal/detect/rule", "internal/decide", "internal/config"},
 
 	// Programs join things.
 	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/decide", "internal/engine",

@@ -222,6 +222,9 @@ func (a *Agent) feed(b sentinel.Batch) *feed {
 		s = config.DefaultSource()
 	}
 	pc.TrustedProxies = s.TrustedProxies
+	if s.LogFormat != "" {
+		pc.Format, _ = parse.ParseLogFormat(s.LogFormat) // checked before the configuration was taken
+	}
 	f.source = a.engine.NewSource(b.Source, pc)
 	switch {
 	case cfg.ProxiesGiven(s.Path):

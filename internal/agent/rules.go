@@ -31,6 +31,9 @@ type ruleSet struct {
 // loadRules compiles the rules of a configuration. verdicts are what people said
 // about earlier threats.
 func loadRules(cfg *config.Config, verdicts map[string]store.Verdicts) (*ruleSet, error) {
+	if problems := setup.CheckFormats(cfg); len(problems) > 0 {
+		return nil, problems
+	}
 	r, err := setup.LoadRules(cfg, setup.Options{
 		Now: time.Now(), Trust: func(id string) float64 { return verdicts[id].Trust() },
 	})

@@ -35,6 +35,14 @@ func absoluteOrNone(v string) error {
 	return absolutePath(v)
 }
 
+// logFormat checks what can be checked without reading the format.
+func logFormat(v string) error {
+	if v != "" && !strings.ContainsAny(v, "$%") {
+		return fmt.Errorf("%.60s is not a log format: expected the text of nginx's log_format or Apache's LogFormat, such as '$remote_addr [$time_local] \"$request\" $status'", quote(v))
+	}
+	return nil
+}
+
 func socketPath(v string) error {
 	if err := absolutePath(v); err != nil {
 		return err

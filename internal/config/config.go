@@ -121,6 +121,9 @@ type Source struct {
 	Type sentinel.SourceType
 	// TrustedProxies may say in a forwarding header who the client was.
 	TrustedProxies []netip.Prefix
+	// LogFormat is the log_format of nginx or LogFormat of Apache that the access
+	// lines have; empty for the usual ones.
+	LogFormat string
 	// FromStart reads a file that is seen for the first time from its start
 	// instead of its end.
 	FromStart bool

@@ -84,6 +84,7 @@ logs:
     - path: /srv/*/access.log
       type: nginx
       trusted_proxies: [192.0.2.1, "2001:db8::/32", "::ffff:198.51.100.0/120"]
+      log_format: '$remote_addr "$request" $status'
       from_start: true
       timezone: Europe/Berlin
     - {path: /var/log/syslog, type: system, timezone: utc, trusted_proxies: []}
@@ -117,9 +118,9 @@ performance: {batch_size: 1}
 	want := &Config{
 		Agent: Agent{"web-1", "web-1.example.org", "warning", "json", "/tmp/s.sock", SandboxOff},
 		Logs: Logs{false, JournalOn, []string{"ssh.service", "postfix@*"}, []Source{
-			{"/var/log/auth.log", sentinel.TypeSSH, loopback, false, "local", time.Local},
-			{"/srv/*/access.log", sentinel.TypeNginx, []netip.Prefix{p("192.0.2.1/32"), p("2001:db8::/32"), p("198.51.100.0/24")}, true, "Europe/Berlin", berlin},
-			{"/var/log/syslog", sentinel.TypeSyslog, nil, false, "UTC", time.UTC},
+			{"/var/log/auth.log", sentinel.TypeSSH, loopback, "", false, "local", time.Local},
+			{"/srv/*/access.log", sentinel.TypeNginx, []netip.Prefix{p("192.0.2.1/32"), p("2001:db8::/32"), p("198.51.100.0/24")}, `$remote_addr "$request" $status`, true, "Europe/Berlin", berlin},
+			{"/var/log/syslog", sentinel.TypeSyslog, nil, "", false, "UTC", time.UTC},
 		}},
 		Detection: Detection{Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}}},
 		Response: Response{

@@ -87,6 +87,7 @@ func sourceSchema(s *Source) section {
 		{"path", &text{p: &s.Path, check: globPath}},
 		{"type", newEnum(&s.Type, sourceTypes()...).alias("system", sentinel.TypeSyslog)},
 		{"trusted_proxies", &networks{&s.TrustedProxies}},
+		{"log_format", &text{p: &s.LogFormat, check: logFormat}},
 		{"from_start", &boolean{&s.FromStart}},
 		{"timezone", &timezone{s}},
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 )
 
 func newConfig(a *app) *cobra.Command {
@@ -99,7 +100,7 @@ func newConfigValidate(a *app) *cobra.Command {
 			case err != nil:
 				return failf(exitFailed, "%w", err)
 			default:
-				problems = cfg.SecretFaults()
+				problems = append(cfg.SecretFaults(), setup.CheckFormats(cfg)...)
 				a.unset(cfg)
 			}
 			if a.format != "table" {

@@ -29,6 +29,8 @@ type Config struct {
 	Type sentinel.SourceType
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// Format is the format of the source's access lines, nil for the usual ones.
+	Format *LogFormat
 	// Location is where stamps without a zone were written; nil is UTC.
 	Location *time.Location
 }
@@ -71,6 +73,9 @@ func New(cfg Config) *Parser {
 	default:
 		p.last = formatSyslog
 	}
+	if cfg.Format != nil {
+		p.last = formatCustom
+	}
 	return p
 }
 
@@ -85,6 +90,7 @@ const (
 	formatAudit
 	formatRaw
 	formatJSON
+	formatCustom
 	numFormats
 )
 
@@ -92,7 +98,11 @@ const (
 func (p *Parser) try(f format, line string, now, ref time.Time, ev *sentinel.Event) bool {
 	switch f {
 	case formatAccess:
-		return p.access(line, ev)
+		// Where the format is known, a line of another one is no access line: who
+		// knows what stands in the place of the address?
+		return p.cfg.Format == nil && p.access(line, ev)
+	case formatCustom:
+		return p.cfg.Format != nil && p.custom(line, ev)
 	case formatSyslog:
 		return p.syslog(line, now, ref, ev)
 	case formatNginxError:
@@ -160,7 +170,10 @@ func (p *Parser) any(line string, now, ref time.Time, ev *sentinel.Event) bool {
 		}
 		p.fill(line, now, ev)
 		if p.try(f, line, now, ref, ev) {
-			p.last = f
+			if f != formatRaw {
+				// A line that names its program is never read as one that does not.
+				p.last = f
+			}
 			return true
 		}
 	}

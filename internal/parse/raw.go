@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -221,19 +222,25 @@ func (p *Parser) raw(line string, now, ref time.Time, ev *sentinel.Event) bool {
 			return p.program(&tag, ev)
 		}
 	}
-	if mysqldRaw(s, ev) {
-		return true
-	}
+	// Which program wrote the line is not known. A client of one could write what
+	// another says: where two read it, they must agree on the address.
+	read, base := mysqldRaw(s, ev), *ev
 	if rest, ok := strings.CutPrefix(s, "error    : "); ok {
 		s = rest // monit
 	}
 	for _, g := range rawGrammars {
-		if g.read(s, ev) {
-			ev.Program, ev.SourceType = g.program, g.source
-			return true
+		if !read {
+			if read = g.read(s, ev); read {
+				ev.Program, ev.SourceType = g.program, g.source
+			}
+			continue
+		}
+		other := base
+		if other.SrcIP = (netip.Addr{}); g.read(s, &other) && other.SrcIP != ev.SrcIP {
+			ev.SrcIP, ev.SrcPort = netip.Addr{}, 0
 		}
 	}
-	return false
+	return read
 }
 
 // mysqldRaw reads "[THREAD] [Note] [MY-010926] [Server] Access denied ...".

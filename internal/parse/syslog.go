@@ -379,8 +379,8 @@ func (p *Parser) webText(text string, ev *sentinel.Event) bool {
 	for f := range numFormats {
 		ok := false
 		switch f {
-		case formatAccess:
-			ok = p.access(text, ev)
+		case formatAccess, formatCustom:
+			ok = p.try(f, text, time.Time{}, time.Time{}, ev)
 		case formatNginxError:
 			// Syslog leaves no newline in a message, so what follows is no doubt.
 			ok = p.nginxError(text, ev)

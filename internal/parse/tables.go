@@ -68,18 +68,17 @@ var mongoGrammar = newGrammar("mongod", sentinel.TypeDB, nil, []message{
 })
 
 // postgres: what follows the process id of the usual log_line_prefix "%m [%p]
-// %q%u@%d ", of one with "client=%h", and the log in CSV. A client chooses the
-// names of user and database before it has logged in, so that an address at the
-// head of a line may be its text; see manyLevels.
+// %q%u@%d ", and the log in CSV. A client chooses the names of user and database
+// before it has logged in, so that an address in the prefix of a line may be its
+// text, wherever it stands; see manyLevels.
 var postgresGrammar = func() *grammar {
 	g := newGrammar("postgres", sentinel.TypeDB, cleanPostgres, []message{
 		{fails, `⟨{user}@{any} |⟩FATAL:  no pg_hba.conf entry for ⟨replication connection from |⟩host "{addr}", user "{user}", database "{any}`},
 		{fails, `⟨{user}@{any} |⟩FATAL:  pg_hba.conf rejects ⟨connection for|replication connection for⟩ host "{addr}", user "{user}", database "{any}`},
-		{fails, `{any}client={addr} FATAL:  ⟨password|PAM|LDAP|certificate|SCRAM|RADIUS⟩ authentication failed for user "{user}"`},
 		{fails, `⟨{any} |⟩FATAL:  ⟨password|Ident|Peer|PAM|LDAP|GSSAPI|certificate|MD5|SCRAM|RADIUS⟩ authentication failed for user "{user}"`},
 		{fails, `⟨{any} |⟩FATAL:  role "{user}" does not exist`},
 		{fails, `,"{user}","{any}",{int},"{sock}",{word},{int},"authentication",{srv},FATAL,28{any}`},
-		{nothing, `⟨{any} |⟩LOG:  ⟨connection received|connection authorized|connection authenticated|disconnection⟩: {any}`},
+		{nothing, `⟨{any} |⟩⟨LOG|FATAL|ERROR|PANIC|WARNING|NOTICE|DETAIL|HINT|STATEMENT|CONTEXT⟩:  {any}`},
 	})
 	g.suspect = manyLevels
 	return g

@@ -73,12 +73,17 @@ func (w *webServer) attack(t *testing.T, n int, headers ...string) {
 // Headers that name another client are believed of configured proxies alone.
 func TestFaultForwarded(t *testing.T) {
 	t.Parallel()
-	for n, c := range []struct{ http, format string }{{"", "combined"}, {forwarded, "forwarded"}} {
+	const odd = `[$time_local] $status "$request" $request_time "$http_x_forwarded_for" "$http_user_agent" $remote_user $remote_addr`
+	for n, c := range []struct{ http, format, source string }{
+		{"", "combined", "nginx"},
+		{forwarded, "forwarded", "nginx"},
+		{"log_format odd '" + odd + "';", "odd", "nginx, log_format: '" + odd + "'"},
+	} {
 		t.Run("B07 X-Forwarded-For from anybody, log format "+c.format, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
 			w := startNginxWith(t, l, tempDir(t), c.http, c.format)
-			a := runAgent(t, l.victim, settings{logs: map[string]string{w.log: "nginx"}})
+			a := runAgent(t, l.victim, settings{logs: map[string]string{w.log: c.source}})
 			w.attack(t, n, "X-Forwarded-For: "+victimOfForgery, "X-Real-IP: "+victimOfForgery, "Forwarded: for="+victimOfForgery)
 			l.cut(t, evil[n])
 			if got := a.blocks(t); !slices.Equal(got, []string{evil[n].String()}) {

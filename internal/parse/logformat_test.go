@@ -1,0 +1,138 @@
+package parse
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+)
+
+const combinedFormat = `'$remote_addr - $remote_user [$time_local] "$request" '
+	'$status $body_bytes_sent "$http_referer" "$http_user_agent"';`
+
+// customFormats are formats as people write them, with a line of each.
+var customFormats = []struct {
+	format, line   string
+	addr, xff, bob string // what is read with 10.0.0.0/8 as trusted proxies
+	target, agent  string
+}{
+	{combinedFormat, `198.51.100.7 - bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 5 "-" "u \x22 a"`, ip, "", "bob", "/x?y=1", `u " a`},
+	// Address and user last, other fields quoted or not.
+	{`'[$time_local] $status "$request" $request_time "$http_user_agent" $remote_user $remote_addr'`,
+		`[01/Mar/2026:11:59:58 +0000] 404 "GET /x?y=1 HTTP/1.1" 0.001 "ua" bob 198.51.100.7`, ip, "", "bob", "/x?y=1", "ua"},
+	// The header in front of the peer, quoted.
+	{`"$http_x_forwarded_for" $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_user_agent"`,
+		`"8.8.8.8, 198.51.100.7" 10.0.0.5 - bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 5 "ua"`, ip, "8.8.8.8, 198.51.100.7", "bob", "/x?y=1", "ua"},
+	// The header not quoted: where it ends, only the words behind the peer say.
+	{`$http_x_forwarded_for $remote_addr - $remote_user [$time_local] "$request" $status "$http_user_agent"`,
+		`8.8.8.8, 9.9.9.9 198.51.100.7 - bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 "ua"`, ip, "", "bob", "/x?y=1", "ua"},
+	{`$http_x_forwarded_for $remote_addr $remote_user [$time_local] "$request" $status "$http_user_agent"`,
+		`8.8.8.8 9.9.9.9 198.51.100.7 bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 "ua"`, "", "", "", "/x?y=1", "ua"},
+	{`$http_x_forwarded_for $remote_addr - $remote_user [$time_local] "$request" $status "$http_user_agent"`,
+		`- 198.51.100.7 - bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 "ua"`, ip, "", "bob", "/x?y=1", "ua"},
+	// Ports, IPv6, separators without spaces.
+	{`$remote_addr:$remote_port|$remote_user|$time_iso8601|$request_method|$request_uri|$status|$http_user_agent`,
+		`2001:db8::17:4242|bob|2026-03-01T11:59:58+00:00|GET|/x?y=1|404|ua`, "2001:db8::17", "", "bob", "/x?y=1", "ua"},
+	{`${remote_addr},$status,"$request_uri","$http_user_agent",$request_time,$upstream_response_time,$remote_user`,
+		`198.51.100.7,404,"/x?y=1","ua",0.001,0.002, 0.003 : 0.004,bob`, ip, "", "", "/x?y=1", "ua"},
+	// What the real_ip module made of the header.
+	{`$realip_remote_addr $remote_addr $remote_user [$time_local] "$request" $status "$http_user_agent"`,
+		`10.0.0.5 198.51.100.7 bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 "ua"`, ip, "198.51.100.7", "bob", "/x?y=1", "ua"},
+	{`$realip_remote_addr $remote_addr $remote_user [$time_local] "$request" $status "$http_user_agent"`,
+		`203.0.113.9 8.8.8.8 bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 "ua"`, "203.0.113.9", "", "bob", "/x?y=1", "ua"},
+	// Apache.
+	{`%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"`,
+		`198.51.100.7 - bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 5 "-" "u \" a"`, ip, "", "bob", "/x?y=1", `u " a`},
+	{`%v:%p %{c}a %a %l %u %t \"%r\" %>s %O \"%{User-Agent}i\" %D`,
+		`h.example:443 10.0.0.5 198.51.100.7 - bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 5 "ua" 1234`, ip, "198.51.100.7", "bob", "/x?y=1", "ua"},
+	{`%a %m %U%% %q "%{X-Forwarded-For}i" %u %>s "%{User-Agent}i" %t`,
+		`10.0.0.5 GET /x% ?y=1 "198.51.100.7" bob 404 "ua" [01/Mar/2026:11:59:58 +0000]`, ip, "198.51.100.7", "bob", "/x", "ua"},
+}
+
+func TestLogFormat(t *testing.T) {
+	for _, c := range customFormats {
+		f, err := ParseLogFormat(c.format)
+		if err != nil {
+			t.Errorf("%s: %v", c.format, err)
+			continue
+		}
+		p := New(Config{Type: sentinel.TypeNginx, Format: f, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+		var ev sentinel.Event
+		if !p.Parse(c.line, arrival, arrival, &ev) || ev.Type != sentinel.EventHTTPAccess {
+			t.Errorf("%s: not understood: %s", c.format, c.line)
+			continue
+		}
+		got := ""
+		if ev.SrcIP.IsValid() {
+			got = ev.SrcIP.String()
+		}
+		if got != c.addr || ev.XFF != c.xff || ev.FromHeader != (c.xff != "") || ev.HTTP.Target != c.target || ev.HTTP.UserAgent != c.agent || ev.HTTP.Status != 404 || ev.User != c.bob && c.bob != "" {
+			t.Errorf("%s\n%s\ngot %s (header %q) %q %q %d of %q", c.format, c.line, got, ev.XFF, ev.HTTP.Target, ev.HTTP.UserAgent, ev.HTTP.Status, ev.User)
+		}
+		if ev.Time.IsZero() && strings.Contains(c.format, "time_") {
+			t.Errorf("%s: no time", c.format)
+		}
+	}
+}
+
+func TestLogFormatFaults(t *testing.T) {
+	for format, want := range map[string]string{
+		"":                               "empty",
+		`$remote_addr$status "$request"`: "between",
+		`$status "$request"`:             "no address",
+		`$remote_addr $status`:           "no request",
+		`$remote_addr "$request"`:        "no status",
+		`$remote_addr $ $status`:         "without a name",
+		`%h %{x "%r" %>s`:                "without a name",
+		strings.Repeat("x", maxFormat+1): "longer",
+		`$remote_addr "$request" $status` + strings.Repeat(" $cookie_a", 40): "parts",
+		`$remote_addr "$request" $status` + strings.Repeat(" $cookie_a", 10): "free text",
+	} {
+		if _, err := ParseLogFormat(format); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: %v, want %q", format, err, want)
+		}
+	}
+}
+
+// A line of another format has no address in a place that is known.
+func TestOtherThanTheFormat(t *testing.T) {
+	f, err := ParseLogFormat(`"$http_x_forwarded_for" $remote_addr [$time_local] "$request" $status`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := New(Config{Type: sentinel.TypeNginx, Format: f})
+	for _, line := range []string{
+		`8.8.8.8 - - [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404 5 "-" "ua"`,
+		`8.8.8.8 - 198.51.100.7 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404`,
+	} {
+		var ev sentinel.Event
+		if p.Parse(line, arrival, arrival, &ev); ev.SrcIP.IsValid() {
+			t.Errorf("%s is from %v", line, ev.SrcIP)
+		}
+	}
+}
+
+func FuzzLogFormat(f *testing.F) {
+	for _, c := range customFormats {
+		f.Add(c.format, c.line)
+	}
+	f.Fuzz(func(t *testing.T, format, line string) {
+		lf, err := ParseLogFormat(format)
+		if err != nil {
+			return
+		}
+		p := New(Config{Type: sentinel.TypeNginx, Format: lf, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+		var ev, again sentinel.Event
+		ok := p.Parse(line, arrival, arrival, &ev)
+		p.doubt = 0
+		if p.Parse(line, arrival, arrival, &again) != ok || ev != again {
+			t.Errorf("%q %q: the second time %+v, not %+v", format, line, again, ev)
+		}
+		for _, a := range []netip.Addr{ev.SrcIP, ev.PeerIP} {
+			if a.IsValid() && (a != sentinel.Normalize(a) || !holds(line, a)) {
+				t.Errorf("%q: %q has no %v", format, line, a)
+			}
+		}
+	})
+}
