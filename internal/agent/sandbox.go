@@ -74,6 +74,9 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 		c.Read = append(c.Read, "/usr", "/lib", "/lib64", "/bin", "/sbin")
 	}
 	c.Read = append(c.Read, reads(cfg)...)
+	if deny := cfg.Response.ProxyDenylist.Path; deny != "" {
+		c.Write = append(c.Write, filepath.Dir(deny)) // the file is replaced as a whole
+	}
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
 		c.Read = append(c.Read, dir)
 	}

@@ -436,11 +436,16 @@ func (p *Parser) jsonAccess(v *values, ev *sentinel.Event) {
 func (p *Parser) journal(v *values, ev *sentinel.Event) bool {
 	t := tag{program: plain(v.text[slotIdent]), text: ev.Message}
 	comm := plain(v.text[slotComm])
-	if t.program == "" || isSSHD(t.program) && comm != "" && !isSSHD(comm) || comm == "logger" {
+	ev.Host = plain(v.text[slotHostname])
+	if comm == "logger" {
+		// Anybody may run it, and what it writes is anybody's text.
+		ev.Program, ev.SourceType = comm, sentinel.TypeSyslog
+		return true
+	}
+	if t.program == "" || isSSHD(t.program) && comm != "" && !isSSHD(comm) {
 		t.program = comm
 	}
 	t.pid, _ = atoi(v.text[slotPID])
-	ev.Host = plain(v.text[slotHostname])
 	return p.program(&t, ev)
 }
 

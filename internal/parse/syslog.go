@@ -42,6 +42,9 @@ func (p *Parser) syslog(line string, now, ref time.Time, ev *sentinel.Event) boo
 	if n >= len(s) || s[n] != ' ' {
 		return false
 	}
+	// "2006-01-02 15:04:05" begins the log of one daemon: PAM does not write there,
+	// but that daemon's clients may.
+	own := iso && s[10] == ' '
 	ev.Time = t
 	s = s[n+1:]
 	// What is first, the host or, where there is none, the tag?
@@ -82,6 +85,7 @@ func (p *Parser) syslog(line string, now, ref time.Time, ev *sentinel.Event) boo
 	if !ok || iso && (tag.plain || strings.ContainsAny(tag.program, `="`) || eximID(ev.Host)) {
 		return false
 	}
+	tag.own = own
 	return p.program(&tag, ev)
 }
 
@@ -225,6 +229,7 @@ type tag struct {
 	pid     int
 	module  bool // "sshd(pam_unix)[1]"
 	plain   bool // neither a process id nor a colon follows
+	own     bool // behind the stamp of a daemon's own log
 	text    string
 }
 
@@ -347,7 +352,7 @@ func (p *Parser) say(t *tag, text string, ev *sentinel.Event) bool {
 	if p.web {
 		return false
 	}
-	if t.module || isPAM(text) {
+	if !t.own && (t.module || isPAM(text)) {
 		pam(t, text, ev)
 		return true
 	}
