@@ -135,7 +135,7 @@ performance: {batch_size: 1}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 25 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 26 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }
