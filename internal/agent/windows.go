@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,7 +168,8 @@ func (a *Agent) rebuild(ctx context.Context) {
 		return
 	}
 	r := &replay{a: a, next: after + 1, known: known}
-	r.reader, err = collect.NewRereader(collect.Config{Logger: a.log.With("part", "collect")})
+	journals := slices.DeleteFunc(sources(a.config()), func(s collect.Source) bool { return s.Type != sentinel.TypeJournal })
+	r.reader, err = collect.NewRereader(collect.Config{Sources: journals, Logger: a.log.With("part", "collect")})
 	if err == nil {
 		err = a.store.Spans(ctx, after, func(seq uint64, spans []sentinel.Span) error { return r.commit(ctx, seq, spans) })
 		r.reader.Close()
@@ -254,7 +256,7 @@ func (r *replay) commit(ctx context.Context, seq uint64, spans []sentinel.Span) 
 func (a *Agent) rebuildBatch(b *sentinel.Batch) {
 	f := a.feed(*b)
 	for i := range b.Lines {
-		ev := a.engine.Rebuild(f.source, b.Lines[i].Text, b.Read, b.ModTime)
+		ev := a.engine.Rebuild(f.source, &b.Lines[i], b.Read, b.ModTime)
 		if ev.Type == sentinel.EventAuthOK {
 			a.admins.login(ev, b.Read, a.engine)
 		}

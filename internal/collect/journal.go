@@ -311,6 +311,9 @@ func (j *journal) deliver(ctx context.Context, b *journalBatch) error {
 	next := j.pos
 	next.Path, next.Cursor = j.filter(), b.cursor
 	batch := sentinel.Batch{Source: j.src.ID, Type: j.src.Type, Lines: b.take(), Next: next, Read: now}
+	if len(batch.Lines) > 0 {
+		batch.From, batch.To = j.pos, next
+	}
 	select {
 	case j.c.out <- batch:
 	default:

@@ -3,6 +3,7 @@ package collect
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -104,6 +105,44 @@ func TestJournal(t *testing.T) {
 	r.want(loginLines(5, 2)...)
 	if st := r.state(StateActive); st.Losses != 0 {
 		t.Errorf("status %+v", st)
+	}
+}
+
+// What was read of a journal is read again, span by span or from the middle; what
+// was removed since is not.
+func TestRereadJournal(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "system.journal")
+	intoJournal(t, file, export(logins(0, 30)...))
+	cfg := journalSource(dir)
+	cfg.BatchLines = 7
+	r := follow(t, cfg, nil)
+	r.want(loginLines(0, 30)...)
+	r.stop()
+	again, err := NewRereader(cfg)
+	must(t, err)
+	defer again.Close()
+	read := func(spans []sentinel.Span) (got []string) {
+		for _, span := range spans {
+			b, err := again.Read(t.Context(), span)
+			must(t, err)
+			for _, l := range b.Lines {
+				got = append(got, l.Text)
+			}
+		}
+		return got
+	}
+	half := len(r.spans) / 2
+	for _, from := range []int{0, half} {
+		got := read(r.spans[from:])
+		if want := r.lines[30-len(got):]; len(got) == 0 || !slices.Equal(got, want) {
+			t.Errorf("from span %d of %d: %q, want %q", from, len(r.spans), got, want)
+		}
+	}
+	must(t, os.Remove(file))
+	intoJournal(t, file, export(logins(100, 30)...))
+	if b, err := again.Read(t.Context(), r.spans[half]); !errors.Is(err, ErrGone) {
+		t.Errorf("%d lines, %v, want ErrGone", len(b.Lines), err)
 	}
 }
 

@@ -22,15 +22,21 @@ type Rereader struct {
 	c    *Collector
 	buf  []byte
 	open []*generation // the latest used is last
+	// journals are those of the configuration, by source.
+	journals map[string]*rejournal
 }
 
-// NewRereader checks cfg, of which Sources need not be given.
+// NewRereader checks cfg. Of its Sources only journals are needed.
 func NewRereader(cfg Config) (*Rereader, error) {
 	c, err := New(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Rereader{c: c, buf: make([]byte, c.cfg.BatchBytes)}, nil
+	r := &Rereader{c: c, buf: make([]byte, c.cfg.BatchBytes), journals: map[string]*rejournal{}}
+	for _, j := range c.journals {
+		r.journals[j.src.ID] = &rejournal{j: j}
+	}
+	return r, nil
 }
 
 // Close closes the files.
@@ -39,6 +45,9 @@ func (r *Rereader) Close() {
 		g.src.Close()
 	}
 	r.open = nil
+	for _, j := range r.journals {
+		j.close()
+	}
 }
 
 // Read returns the batch that span is of, with the same lines, also if its file
@@ -47,6 +56,13 @@ func (r *Rereader) Close() {
 func (r *Rereader) Read(ctx context.Context, span sentinel.Span) (sentinel.Batch, error) {
 	b := sentinel.Batch{
 		Source: span.Source, Type: span.Type, From: span.From, To: span.To, Next: span.To, Read: span.Read, ModTime: span.ModTime,
+	}
+	if span.To.Cursor != "" {
+		var err error
+		if b.Lines, err = r.journal(ctx, span); err != nil {
+			return b, fmt.Errorf("reading the journal again: %w", err)
+		}
+		return b, nil
 	}
 	g, err := r.find(span)
 	if err != nil {

@@ -151,9 +151,9 @@ func (e *Engine) Replay(src *Source, text string, mod time.Time) *Step {
 // is read again after a crash: the counters and what cases know of their latest
 // lines become what they were, and nothing else happens. The event is valid until
 // the next call.
-func (e *Engine) Rebuild(src *Source, text string, now, mod time.Time) *sentinel.Event {
+func (e *Engine) Rebuild(src *Source, l *sentinel.Line, now, mod time.Time) *sentinel.Event {
 	ev := &src.event
-	src.parser.Parse(text, now, mod, ev)
+	src.parser.ParseAs(l.Trust, l.Text, now, mod, ev)
 	ev.Source = src.id
 	results := e.detector.Observe(ev, e.matcher, e.matcher.Match(ev), now)
 	for i := range results {
