@@ -50,6 +50,14 @@ func (s *Store) transact(ctx context.Context, durable bool, work func(*writer) e
 
 // try is one attempt of transact.
 func (s *Store) try(durable bool, work func(*writer) error) (err error) {
+	if err := s.mend(); err != nil {
+		return err
+	}
+	defer func() {
+		if errors.Is(err, ErrIO) {
+			s.suspect.Store(true)
+		}
+	}()
 	tx := &writer{s}
 	if durable {
 		if err := s.synchronous("FULL"); err != nil {

@@ -19,9 +19,20 @@ import (
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
-// TestLockedByAnotherProgram is row F07: a commit waits for a bounded time and
-// then says who is in the way; what was not stored can be stored later.
-func TestLockedByAnotherProgram(t *testing.T) {
+// The rows of the catalogue that a database shows by itself. The others are in
+// power_test.go and purge_test.go, and run by the whole agent in test/e2e.
+func TestFaultStore(t *testing.T) {
+	t.Run("F04 killed in the midst of commits: none that was acknowledged is lost", testKill)
+	t.Run("F07 another program holds the database: said in time, stored later", testLockedByAnotherProgram)
+	t.Run("F09 a migration fails at each of its steps", testMigrationFailsAtEachStep)
+	t.Run("F09 killed amid the migrations", testKillDuringMigration)
+	t.Run("F10 a newer version wrote the database: refused, and not touched", testNewerSchema)
+	t.Run("F12 SQLite is new enough", testSQLiteVersion)
+}
+
+// A commit waits for a bounded time and then says who is in the way; what was
+// not stored can be stored later.
+func testLockedByAnotherProgram(t *testing.T) {
 	s := open(t, Options{BusyTimeout: 50 * time.Millisecond})
 	commit(t, s, batchResults(1))
 	cmd := exec.Command(os.Args[0], s.Path())
@@ -69,7 +80,7 @@ func TestOpenTwice(t *testing.T) {
 	}
 }
 
-// TestFull is row F01 with SQLite's own limit in the place of the disk's.
+// TestFull is TestFaultFull with SQLite's own limit in the place of the disk's.
 func TestFull(t *testing.T) {
 	s := open(t, Options{Ballast: 1 << 20})
 	var pages int
@@ -156,8 +167,7 @@ func spoil(t *testing.T, path string, at int64, n int) {
 	}
 }
 
-// TestDamage is row F06.
-func TestDamage(t *testing.T) {
+func TestFaultDamage(t *testing.T) {
 	const n = 500
 	for _, c := range []struct {
 		name  string
@@ -195,7 +205,7 @@ func TestDamage(t *testing.T) {
 			}
 		}, 0, 0, 0, 0},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run("F06 damaged: "+c.name, func(t *testing.T) {
 			path, _ := filled(t, n)
 			c.spoil(t, path)
 			damaged, err := os.ReadFile(path)
@@ -281,8 +291,8 @@ func TestCrashBeforeNewFileIsInPlace(t *testing.T) {
 	checkSalvaged(t, s, n, n, 1, 1)
 }
 
-// TestNewerSchema is row F10: refused, and not one byte is changed.
-func TestNewerSchema(t *testing.T) {
+// Not one byte is changed.
+func testNewerSchema(t *testing.T) {
 	path, _ := filled(t, 10)
 	db, err := openDamaged(path)
 	if err != nil {
@@ -307,9 +317,8 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
-// TestMigrationFailsAtEachStep is row F09: whichever statement fails, the file
-// is at the old version and opens.
-func TestMigrationFailsAtEachStep(t *testing.T) {
+// Whichever statement fails, the file is at the old version and opens.
+func testMigrationFailsAtEachStep(t *testing.T) {
 	source, err := migrations()
 	if err != nil {
 		t.Fatal(err)
@@ -358,8 +367,7 @@ func TestMigrationFailsAtEachStep(t *testing.T) {
 	}
 }
 
-// TestSQLiteVersion is row F12.
-func TestSQLiteVersion(t *testing.T) {
+func testSQLiteVersion(t *testing.T) {
 	s := open(t, Options{})
 	if v := s.Report().SQLite; olderThan(v, minSQLite) {
 		t.Errorf("SQLite %s is older than %s", v, minSQLite)

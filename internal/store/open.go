@@ -196,6 +196,11 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	if _, err := s.stmts[stmtCommit].ExecContext(ctx); err != nil {
 		return err
 	}
+	// What a process before us could not write is not known to us.
+	s.suspect.Store(true)
+	if err := s.mend(); err != nil && !Retryable(err) {
+		return err
+	}
 	if s.read, err = sql.Open("sqlite", readerDSN(s.path, s.opts.BusyTimeout)); err != nil {
 		return err
 	}

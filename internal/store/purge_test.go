@@ -2,6 +2,11 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,13 +56,14 @@ func TestPurge(t *testing.T) {
 	}
 }
 
-// TestFullDisk is row F01 on a real file system of 2 MiB, where this may be
-// mounted, and on the limit of a file's pages elsewhere (TestFull).
-func TestFullDisk(t *testing.T) {
+func TestFaultFullDisk(t *testing.T) {
+	t.Run("F01 a file system of 2 MiB is full", testFullDisk)
+}
+
+func testFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := mountSmall(dir); err != nil {
-		t.Logf("cannot mount a small file system: %v", err)
-		return
+		t.Fatalf("this test needs the right to mount: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := unmount(dir); err != nil {
@@ -89,5 +95,71 @@ func TestFullDisk(t *testing.T) {
 	}
 	if err := s.KeepBallast(); !errors.Is(err, ErrFull) {
 		t.Errorf("error = %v, want ErrFull", err)
+	}
+}
+
+// Commits go on while old rows are removed. SENTINEL_PURGE_ROWS says how many
+// those are; one in ten is a threat.
+func TestFaultPurge(t *testing.T) {
+	rows := 100_000
+	if text := os.Getenv("SENTINEL_PURGE_ROWS"); text != "" {
+		var err error
+		if rows, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run(fmt.Sprintf("F11 %d rows of 90 days are removed while commits go on", rows), func(t *testing.T) { testPurgeUnderLoad(t, rows) })
+}
+
+func testPurgeUnderLoad(t *testing.T, rows int) {
+	s := open(t, Options{})
+	old := testThreat(testID(0), testTime)
+	commit(t, s, Results{Threats: []sentinel.Threat{old}})
+	const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+	columns := strings.Replace(threatColumns, "id,", "", 1)
+	for _, step := range []struct {
+		text string
+		n    int
+	}{
+		{numbers + "INSERT INTO threats (id, id_reversed, " + columns + ", ip_lo, ip_hi) SELECT printf('OLD%023d', i), printf('%023dDLO', i), " +
+			columns + ", ip_lo, ip_hi FROM n, threats WHERE id = '" + old.ID + "'", rows / 10},
+		{numbers + "INSERT INTO counters (minute, source, events) SELECT 25000000 - i % 129600, printf('/var/log/app-%d.log', i / 129600), 1 FROM n", rows - rows/10},
+	} {
+		if _, err := s.conn.ExecContext(t.Context(), step.text, step.n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan Purged, 1)
+	began := time.Now()
+	go func() {
+		p, err := s.Purge(t.Context(), testTime.Add(90*24*time.Hour), 0)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- p
+	}()
+	var took []time.Duration
+	young := testTime.Add(91 * 24 * time.Hour)
+	for n := 1; ; n++ {
+		select {
+		case p := <-done:
+			slices.Sort(took)
+			at := func(share float64) time.Duration {
+				return took[int(share*float64(len(took)-1))].Round(10 * time.Microsecond)
+			}
+			t.Logf("%d rows removed in %s; %d commits meanwhile: p50 %s, p99 %s, longest %s",
+				p.Rows(), time.Since(began).Round(time.Millisecond), len(took), at(0.5), at(0.99), at(1))
+			if p.Rows() < int64(rows) {
+				t.Errorf("%+v", p)
+			}
+			if _, total, err := s.Threats(t.Context(), ThreatFilter{Limit: 1}); err != nil || total != n-1 {
+				t.Errorf("%d threats are left, %v, want the %d new ones", total, err, n-1)
+			}
+			return
+		default:
+		}
+		start := time.Now()
+		commit(t, s, Results{Threats: []sentinel.Threat{testThreat(testID(n), young)}, Positions: []sentinel.Position{{Source: "a", Offset: int64(n)}}})
+		took = append(took, time.Since(start))
 	}
 }

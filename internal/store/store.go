@@ -54,14 +54,16 @@ type Store struct {
 	report OpenReport
 	lock   *os.File
 
-	read   *sql.DB
-	write  *sql.DB
-	conn   *sql.Conn // the one writer, used by whoever holds sem
-	stmts  [numStmts]*sql.Stmt
-	sem    chan struct{}
-	given  atomic.Bool // the ballast was given up
-	once   sync.Once
-	closed chan struct{}
+	read  *sql.DB
+	write *sql.DB
+	conn  *sql.Conn // the one writer, used by whoever holds sem
+	stmts [numStmts]*sql.Stmt
+	sem   chan struct{}
+	given atomic.Bool // the ballast was given up
+	// suspect: the journal may lack something that was not reported; see mend.
+	suspect atomic.Bool
+	once    sync.Once
+	closed  chan struct{}
 }
 
 // Report says what Open found and did.
@@ -149,6 +151,7 @@ func (s *Store) Sync() error {
 	}
 	defer func() { _ = f.Close() }()
 	if err := f.Sync(); err != nil {
+		s.suspect.Store(true)
 		return fmt.Errorf("syncing %s: %w", s.path, classify(err))
 	}
 	return nil
