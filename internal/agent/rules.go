@@ -137,9 +137,12 @@ type indexedRule struct {
 	index int
 }
 
-// Check reads the rules as the agent would and returns an error that names
+// Check reads secrets and rules as the agent would and returns an error that names
 // every fault, or nil.
 func Check(cfg *config.Config, log *slog.Logger) error {
+	if err := cfg.SecretFaults().Err(); err != nil {
+		return err
+	}
 	rs, err := loadRules(cfg, nil)
 	if err != nil {
 		return err

@@ -176,7 +176,7 @@ func edit(data []byte, key string, want *yaml.Node, change func(*editor, []strin
 	expected := graft(tree(e.root), path, tree(want))
 	switch err := change(e, path); {
 	case errors.Is(err, ErrNoKey):
-		return nil, noKeyf("the file does not give %s", key)
+		return nil, noKeyf("%s is not set", key)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

@@ -113,7 +113,7 @@ func TestEditErrors(t *testing.T) {
 		{"not a list", func() error { _, err := Add(nil, "response.mode", "2"); return err }, "is no list"},
 		{"not a list's value", func() error { _, err := Set(nil, "response.whitelist", "[a"); return err }, "not YAML"},
 		{"two entries at once", func() error { _, err := Add(nil, "response.whitelist", "[192.0.2.1, 192.0.2.2]"); return err }, "one entry at a time"},
-		{"not there", func() error { _, err := Unset([]byte("agent: {id: a}"), "agent.hostname"); return err }, "the file does not give agent.hostname"},
+		{"not there", func() error { _, err := Unset([]byte("agent: {id: a}"), "agent.hostname"); return err }, "agent.hostname is not set"},
 		{"entry not there", func() error { _, err := Remove(nil, "response.whitelist", "192.0.2.1"); return err }, "has no entry"},
 		{"text over several lines", func() error { _, err := Set([]byte("agent:\n  id: |\n    a\n"), "agent.id", "b"); return err }, "config edit"},
 		{"two documents", func() error { _, err := Set([]byte("agent:\n---\nlogs:\n"), "agent.id", "b"); return err }, "second document"},
