@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -26,11 +27,11 @@ const (
 )
 
 // admins are the people who are logged in, so that they are never locked out:
-// those of utmp, and those whose login was read in a log and whose connection
-// is still there. Engine's goroutine only.
+// those of utmp and of logind, and those whose login by SSH was read in a log and
+// whose connection is still there. Engine's goroutine only.
 type admins struct {
-	utmp   string
-	logins map[netip.Addr]login
+	utmp, sessions string
+	logins         map[netip.AddrPort]login // by the client's end of the connection
 	// changed: the allowlist is out of date. unsaved: the store is.
 	changed, unsaved bool
 	loaded           bool
@@ -55,7 +56,7 @@ func (ad *admins) load(ctx context.Context, st *store.Store) error {
 		return fmt.Errorf("reading the sessions of administrators: %w", err)
 	}
 	ad.loaded = true
-	logins := make(map[netip.Addr]login)
+	logins := make(map[netip.AddrPort]login)
 	if err := json.Unmarshal([]byte(text), &logins); err != nil || len(logins) > maxLogins {
 		return nil // by another version: those who are logged in are found as they come
 	}
@@ -80,32 +81,32 @@ func (ad *admins) save(ctx context.Context, st *store.Store) error {
 	return nil
 }
 
-func newAdmins(utmp string) *admins {
-	return &admins{utmp: utmp, logins: make(map[netip.Addr]login)}
+func newAdmins(utmp, sessions string) *admins {
+	return &admins{utmp: utmp, sessions: sessions, logins: make(map[netip.AddrPort]login)}
 }
 
-// login notes a successful login, unless its address is one that attacks:
+// login notes a successful login by SSH, unless its address is one that attacks:
 // whoever guessed a password does not become an administrator by it.
 func (ad *admins) login(ev *sentinel.Event, now time.Time, e *engine.Engine) {
-	addr := ev.SrcIP
-	if !addr.IsValid() || ev.FromHeader || ev.Program == "" || now.Sub(ev.Time) > time.Hour {
+	if !ev.SrcIP.IsValid() || ev.FromHeader || ev.SourceType != sentinel.TypeSSH || now.Sub(ev.Time) > time.Hour {
 		return
 	}
-	if ev.Method != "publickey" && e.Decider().Suspected(addr, authGroup) {
+	if !engine.IsKeyLogin(ev) && e.Decider().Suspected(ev.SrcIP, authGroup) {
 		return
 	}
-	if _, known := ad.logins[addr]; !known && len(ad.logins) >= maxLogins {
-		return
-	}
-	if _, known := ad.logins[addr]; !known {
+	peer := netip.AddrPortFrom(ev.SrcIP, ev.SrcPort)
+	if _, known := ad.logins[peer]; !known {
+		if len(ad.logins) >= maxLogins {
+			return
+		}
 		ad.changed, ad.unsaved = true, true
 	}
-	ad.logins[addr] = login{now, "session of " + ev.User}
+	ad.logins[peer] = login{now, "session of " + strings.Clone(ev.User)}
 }
 
 // prune forgets logins whose connection is gone.
 func (ad *admins) prune(now time.Time) {
-	of := make(map[netip.Addr]bool, len(ad.logins))
+	of := make(map[netip.AddrPort]bool, len(ad.logins))
 	for a, l := range ad.logins {
 		if now.Sub(l.At) > loginGrace {
 			of[a] = true
@@ -125,12 +126,14 @@ func (ad *admins) prune(now time.Time) {
 
 // current returns the administrators' addresses, in a stable order.
 func (ad *admins) current(now time.Time) []host.Address {
-	out, _ := host.LoggedIn(ad.utmp) // without utmp the logs are what there is
+	out, _ := host.LoggedIn(ad.utmp) // without either the logs are what there is
+	sessions, _ := host.Sessions(ad.sessions)
+	out = append(out, sessions...)
 	for a, l := range ad.logins {
-		out = append(out, host.Address{Addr: a, Role: host.RoleAdmin, Reason: l.Reason})
+		out = append(out, host.Address{Addr: a.Addr(), Role: host.RoleAdmin, Reason: l.Reason})
 	}
 	slices.SortFunc(out, func(x, y host.Address) int {
 		return cmp.Or(x.Addr.Compare(y.Addr), cmp.Compare(x.Reason, y.Reason))
 	})
-	return out
+	return slices.CompactFunc(out, func(x, y host.Address) bool { return x.Addr == y.Addr })
 }

@@ -59,6 +59,8 @@ type Options struct {
 	Level *slog.LevelVar
 	// Utmp is the file of login sessions, /var/run/utmp if empty.
 	Utmp string
+	// Sessions is the directory of logind's sessions, host.SessionsDir if empty.
+	Sessions string
 }
 
 // Agent is one daemon. Make it with New and call Run once.
@@ -90,6 +92,7 @@ type Agent struct {
 	windows  windows
 	reserve  reserve
 	admins   *admins
+	keys     keyLogins
 	pace     pace
 	purged   time.Time
 	loadedAt time.Time
@@ -117,6 +120,7 @@ type Agent struct {
 	proxied   sync.Map // source id to what the proxy guard says of it
 	sight     sight
 	drill     string // the log for drills, empty if there is none
+	names     *host.Names
 	snapshot  atomic.Pointer[snapshot]
 	sandbox   atomic.Pointer[sandbox.Report] // nil: none
 	beyond    []string                       // what it keeps from being read
@@ -135,6 +139,9 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	if opt.Utmp == "" {
 		opt.Utmp = utmpPath
 	}
+	if opt.Sessions == "" {
+		opt.Sessions = host.SessionsDir
+	}
 	a := &Agent{
 		opt: opt, log: opt.Logger, started: time.Now(), file: opt.Config, gen: 1, loadedAt: time.Now(),
 		desired: enforce.NewDesired(),
@@ -143,7 +150,7 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 		feeds:   make(map[string]*feed),
 		tally:   newTally(),
 	}
-	a.admins = newAdmins(opt.Utmp)
+	a.admins, a.names = newAdmins(opt.Utmp, opt.Sessions), host.NewNames()
 	cfg := a.withRuntime(opt.Config)
 	a.cfg = cfg
 	if opt.Level != nil {
@@ -223,6 +230,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	})
 	others.Go(func() error { a.watchHost(rest); return nil })
+	others.Go(func() error { a.followNames(rest); return nil })
 	others.Go(func() error { a.watchSources(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })
@@ -363,6 +371,10 @@ func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
 // restore takes up the blocks, the open cases and the allowlist. Positions come
 // later, with the collector.
 func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
+	a.keys.load(p.good)
+	if err := errors.Join(a.loadNames(ctx), a.setNames(ctx)); err != nil {
+		return err
+	}
 	allow, err := a.allowlist(ctx)
 	if err != nil {
 		return err

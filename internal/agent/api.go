@@ -352,6 +352,9 @@ func (p *api) Disallow(ctx context.Context, peer control.Peer, q control.AllowPa
 }
 
 func (p *api) changeAllow(ctx context.Context, peer control.Peer, q control.AllowParams, kind sentinel.OrderKind) (*control.AllowResult, error) {
+	if q.Name != "" {
+		return p.changeName(ctx, peer, q, kind)
+	}
 	var before []sentinel.BlockRecord
 	if err := p.agent().do(ctx, func() { before = records(p.engine.Decider().Blocks()) }); err != nil {
 		return nil, err
@@ -382,11 +385,15 @@ func (p *api) Allowed(ctx context.Context, _ control.Peer) (*control.AllowListRe
 	if err != nil {
 		return nil, err
 	}
+	names, err := p.store.AllowNames(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var list []decide.Protection
 	if err := p.agent().do(ctx, func() { list = p.engine.Decider().Allowlist().Entries() }); err != nil {
 		return nil, err
 	}
-	out := &control.AllowListResult{Entries: make([]control.AllowEntry, 0, len(list))}
+	out := &control.AllowListResult{Entries: make([]control.AllowEntry, 0, len(list)), Names: p.namesList(names)}
 	for _, pr := range list {
 		e := control.AllowEntry{Prefix: control.Network{Prefix: pr.Prefix}, Kind: string(pr.Kind), Reason: pr.Reason}
 		for _, s := range stored {

@@ -78,6 +78,7 @@ func (a *Agent) loop(ctx context.Context, in <-chan sentinel.Batch) error {
 				a.pending.updated = time.Time{} // all of it, now
 				a.tick(time.Now())
 				a.pending.updated = time.Time{}
+				a.pending.results.Regulars = append(a.pending.results.Regulars, a.engine.Decider().Regulars()...)
 				err := a.flush()
 				a.saveLastWindows()
 				return err
@@ -139,6 +140,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 		}
 		if step.Event.Type == sentinel.EventAuthOK {
 			a.admins.login(step.Event, b.Read, a.engine)
+			a.keys.note(step.Event, b.Read)
 		}
 		if watched {
 			a.tails.publish(step, a.set.set)
@@ -155,7 +157,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 	if len(b.Lines) > 0 {
 		a.pending.spans = append(a.pending.spans, b.Span())
 	}
-	if a.admins.changed {
+	if a.admins.changed || a.keys.changed {
 		a.refreshAllow()
 	}
 	if a.pending.urgent {

@@ -37,8 +37,14 @@ func (a *Agent) allowlist(ctx context.Context) (*decide.Allowlist, error) {
 	if err != nil {
 		a.log.Warn("finding the host's own addresses", "error", err)
 	}
-	return decide.NewAllowlist(append(all, protections(found)...)).
-		Replacing(protections(a.admins.current(time.Now())), decide.KindAdmin), nil
+	return a.withPeople(decide.NewAllowlist(append(all, protections(found)...))), nil
+}
+
+// withPeople puts who is or was logged in, and what names stand for, into a list.
+func (a *Agent) withPeople(l *decide.Allowlist) *decide.Allowlist {
+	now := time.Now()
+	all := append(protections(a.admins.current(now)), a.keys.protections(now, a.config().Response.KeyLogins)...)
+	return l.Replacing(append(all, a.nameProtections()...), decide.KindAdmin, decide.KindKey, decide.KindName)
 }
 
 func protections(found []host.Address) []decide.Protection {
@@ -69,7 +75,7 @@ func protections(found []host.Address) []decide.Protection {
 func kernelAllow(a *decide.Allowlist) []netip.Prefix {
 	var out []netip.Prefix
 	for _, p := range a.Entries() {
-		if p.Kind != decide.KindDefault && p.Kind != decide.KindConfig && p.Kind != decide.KindSpecial && p.Kind != decide.KindCDN {
+		if p.Kind != decide.KindDefault && p.Kind != decide.KindConfig && p.Kind != decide.KindKey && p.Kind != decide.KindSpecial && p.Kind != decide.KindCDN {
 			out = append(out, p.Prefix)
 		}
 	}
@@ -79,9 +85,9 @@ func kernelAllow(a *decide.Allowlist) []netip.Prefix {
 // refreshAllow takes the current addresses of host and administrators into the
 // allowlist. Engine's goroutine only.
 func (a *Agent) refreshAllow() {
-	a.admins.changed = false
+	a.admins.changed, a.keys.changed = false, false
 	a.saveAdmins()
-	a.setAllow(a.engine.Decider().Allowlist().Replacing(protections(a.admins.current(time.Now())), decide.KindAdmin))
+	a.setAllow(a.withPeople(a.engine.Decider().Allowlist()))
 }
 
 // saveAdmins stores who is logged in; a failure is tried again with the next
@@ -99,8 +105,16 @@ func (a *Agent) setAllow(l *decide.Allowlist) {
 	a.raise(fx.Alarms)
 }
 
-// watchHost follows the host's addresses and the administrators' sessions.
+// watchHost follows the host's addresses and the administrators' sessions: at once
+// where the kernel tells of changes, else by looking now and then.
 func (a *Agent) watchHost(ctx context.Context) {
+	changed := make(chan struct{}, 1)
+	go host.Watch(ctx, []string{a.opt.Utmp, a.opt.Sessions, "/etc/resolv.conf"}, func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
 	timer := time.NewTicker(watchEvery)
 	defer timer.Stop()
 	for {
@@ -108,6 +122,7 @@ func (a *Agent) watchHost(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-changed:
 		}
 		found, err := host.Addresses()
 		if err != nil {
@@ -118,10 +133,8 @@ func (a *Agent) watchHost(ctx context.Context) {
 		if a.do(ctx, func() {
 			a.admins.prune(time.Now())
 			a.saveAdmins()
-			l := a.engine.Decider().Allowlist().
-				Replacing(own, decide.KindOwn, decide.KindGateway, decide.KindResolver).
-				Replacing(protections(a.admins.current(time.Now())), decide.KindAdmin)
-			a.setAllow(l)
+			l := a.engine.Decider().Allowlist().Replacing(own, decide.KindOwn, decide.KindGateway, decide.KindResolver)
+			a.setAllow(a.withPeople(l))
 		}) != nil {
 			return
 		}

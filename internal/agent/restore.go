@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
+	"github.com/sentinel-ai/sentinel-ai/internal/host"
 	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
@@ -28,13 +30,18 @@ func Restore(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer st.Close()
-	a := &Agent{log: log, store: st, file: cfg, admins: newAdmins(utmpPath)}
+	a := &Agent{log: log, store: st, file: cfg, admins: newAdmins(utmpPath, host.SessionsDir), names: host.NewNames()}
 	a.cfg = a.withRuntime(cfg)
 	now := time.Now()
 	stored, err := st.BlocksInForce(ctx, now)
 	if err != nil {
 		return err
 	}
+	good, err := st.Regulars(ctx, now.Add(-a.cfg.Response.KeyLogins), decide.MaxRegulars)
+	if err = errors.Join(err, a.loadNames(ctx), a.setNames(ctx)); err != nil {
+		return err
+	}
+	a.keys.load(good)
 	allow, err := a.allowlist(ctx)
 	if err != nil {
 		return err

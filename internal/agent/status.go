@@ -155,6 +155,7 @@ func (a *Agent) reasons(s *control.Status) (out []string) {
 		out = append(out, fmt.Sprintf("the proxy's deny list %s is not up to date: %v", path, err))
 	}
 	out = append(out, a.proxyReasons()...)
+	out = append(out, a.nameFaults()...)
 	active := 0
 	for _, src := range s.Sources {
 		switch collect.State(src.State) {

@@ -69,6 +69,26 @@ func globPath(v string) error {
 	return nil
 }
 
+// resolver checks where names are looked up.
+func resolver(v string) error {
+	_, err := nameServer(v)
+	return err
+}
+
+// nameServer reads auto (the zero value) or an address with or without a port.
+func nameServer(v string) (netip.AddrPort, error) {
+	if v == Auto {
+		return netip.AddrPort{}, nil
+	}
+	if a, err := netip.ParseAddr(v); err == nil {
+		return netip.AddrPortFrom(a, 53), nil
+	}
+	if p, err := netip.ParseAddrPort(v); err == nil && p.Port() != 0 {
+		return p, nil
+	}
+	return netip.AddrPort{}, fmt.Errorf("%s is not auto or the address of a name server, such as 192.0.2.53 or [2001:db8::53]:5353", quote(v))
+}
+
 func agentID(v string) error { return name(v, 64) }
 
 func hostname(v string) error { return name(v, 253) }

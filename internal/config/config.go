@@ -194,8 +194,17 @@ type Response struct {
 	// PrefixBlock blocks a network of which many addresses were blocked, instead
 	// of asking people to.
 	PrefixBlock bool
-	// Whitelist is never blocked.
-	Whitelist []netip.Prefix
+	// BlockPrivate blocks attackers in private networks as well; otherwise they
+	// are only reported.
+	BlockPrivate bool
+	// Whitelist is never blocked, nor is what WhitelistNames stand for.
+	Whitelist      []netip.Prefix
+	WhitelistNames []string
+	// Names says how those names are looked up.
+	Names Names
+	// KeyLogins is for how long a network is not blocked automatically after
+	// somebody logged in by SSH with a key from there, 0 to 365 days.
+	KeyLogins time.Duration
 	// ProtectCDN: addresses of content delivery networks are never blocked
 	// automatically.
 	ProtectCDN bool
@@ -215,6 +224,19 @@ type BlockDuration struct {
 type Escalation struct {
 	Factor float64
 	Max    time.Duration
+}
+
+// Names says how names are looked up: by Resolver, which is Auto (that of the
+// system) or an address with or without a port, every Refresh (10 s to 1 h).
+type Names struct {
+	Resolver string
+	Refresh  time.Duration
+}
+
+// Server returns the name server to ask, the zero value for that of the system.
+func (n Names) Server() netip.AddrPort {
+	server, _ := nameServer(n.Resolver)
+	return server
 }
 
 // Graded slows an attacker with a good history, where others are blocked for the
@@ -314,6 +336,8 @@ func Default() *Config {
 			},
 			ProtectCDN:    true,
 			ProxyDenylist: ProxyDenylist{Format: DenyPlain},
+			Names:         Names{Resolver: Auto, Refresh: time.Minute},
+			KeyLogins:     30 * 24 * time.Hour,
 			Firewall:      Firewall{Backend: BackendAuto},
 		},
 		Database:    Database{Path: "/var/lib/sentinel/sentinel.db", RetentionDays: 90},
@@ -375,5 +399,6 @@ func (c *Config) Clone() *Config {
 	}
 	d.Detection.Rules.Disabled = append([]string(nil), c.Detection.Rules.Disabled...)
 	d.Response.Whitelist = append([]netip.Prefix(nil), c.Response.Whitelist...)
+	d.Response.WhitelistNames = append([]string(nil), c.Response.WhitelistNames...)
 	return &d
 }

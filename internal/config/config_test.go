@@ -101,7 +101,10 @@ response:
   max_new_blocks_per_minute: 8
   max_prefix: {v4: 16, v6: 64}
   prefix_block: true
-  whitelist: [203.0.113.9, 2001:db8::/48]
+  whitelist: [203.0.113.9, Office.example.net., 2001:db8::/48]
+  block_private: true
+  names: {resolver: "192.0.2.53", refresh: 5m}
+  key_logins: 0
   protect_cdn: false
   proxy_denylist: {path: /srv/deny.conf, format: nginx}
   firewall: {backend: dryrun}
@@ -126,7 +129,8 @@ performance: {batch_size: 1}
 		Response: Response{
 			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
 			Escalation: Escalation{1.5, 36 * time.Hour}, Graded: Graded{false, sentinel.Rate{Count: 5, Per: time.Second}}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
-			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")}, ProxyDenylist: ProxyDenylist{"/srv/deny.conf", DenyNginx}, Firewall: Firewall{BackendDryRun},
+			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")},
+			BlockPrivate: true, WhitelistNames: []string{"office.example.net"}, Names: Names{"192.0.2.53", 5 * time.Minute}, ProxyDenylist: ProxyDenylist{"/srv/deny.conf", DenyNginx}, Firewall: Firewall{BackendDryRun},
 		},
 		Database:    Database{"/srv/s.db", 1},
 		Metrics:     Metrics{"[::1]:9464"},

@@ -304,9 +304,9 @@ func faults() []struct {
 			[]string{
 				`3:7+10 response.whitelist: "10.0.0.1/8" has bits set after /8 | write 10.0.0.0/8 for the network or 10.0.0.1 for the address`,
 			}},
-		{"whitelist name", "response:\n  whitelist: [office.example.org]\n",
+		{"whitelist name", "response:\n  whitelist: [office_example]\n",
 			[]string{
-				`2:15+18 response.whitelist: "office.example.org" is not an address like 203.0.113.7 or a network like 198.51.100.0/24 or 2001:db8::/32`,
+				`2:15+14 response.whitelist: "office_example" is not an address like 203.0.113.7 or a network like 198.51.100.0/24 or 2001:db8::/32`,
 			}},
 		{"whitelist everything", "response:\n  whitelist: ['::/0']\n",
 			[]string{
@@ -318,7 +318,7 @@ func faults() []struct {
 			}},
 		{"whitelist text", "response:\n  whitelist: 10.0.0.0/8\n",
 			[]string{
-				`2:14+10 response.whitelist: expected a list, each an address or a network, found the text "10.0.0.0/8" | write [10.0.0.0/8]`,
+				`2:14+10 response.whitelist: expected a list, each an address, a network or the name of a host, found the text "10.0.0.0/8" | write [10.0.0.0/8]`,
 			}},
 		{"whitelist bad length", "response:\n  whitelist: [10.0.0.0/33]\n",
 			[]string{

@@ -22,7 +22,7 @@ var runtimeKeys = []string{
 	"detection.rules.enabled", "detection.rules.disabled",
 	"response.mode", "response.auto_block", "response.min_score", "response.block_duration.",
 	"response.escalation.", "response.graded.", "response.prefix_block",
-	"response.max_blocks", "response.max_new_blocks_per_minute", "response.max_prefix.", "response.whitelist", "response.protect_cdn",
+	"response.max_blocks", "response.max_new_blocks_per_minute", "response.max_prefix.", "response.whitelist", "response.protect_cdn", "response.block_private",
 	"performance.batch_size",
 }
 

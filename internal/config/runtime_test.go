@@ -25,7 +25,7 @@ func TestFaultRuntime(t *testing.T) {
 			// A text could be anything. Words, numbers, networks and ids of rules
 			// cannot; a new kind of value is let in here on purpose.
 			switch v := v.(type) {
-			case *boolean, *rate, *integer, *number, *duration, *networks, interface{ options() []string }:
+			case *boolean, *rate, *integer, *number, *duration, *hosts, interface{ options() []string }:
 			case *texts:
 				if v.check("/etc/passwd") == nil {
 					t.Errorf("%s takes a path", key)

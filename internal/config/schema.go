@@ -58,7 +58,13 @@ func schema(c *Config) section {
 				{"v6", &integer{&c.Response.MaxPrefix.V6, 32, 64}},
 			}},
 			{"prefix_block", &boolean{&c.Response.PrefixBlock}},
-			{"whitelist", &networks{&c.Response.Whitelist}},
+			{"block_private", &boolean{&c.Response.BlockPrivate}},
+			{"whitelist", &hosts{&c.Response.Whitelist, &c.Response.WhitelistNames}},
+			{"names", section{
+				{"resolver", &text{p: &c.Response.Names.Resolver, check: resolver}},
+				{"refresh", &duration{&c.Response.Names.Refresh, 10 * time.Second, time.Hour}},
+			}},
+			{"key_logins", &duration{&c.Response.KeyLogins, 0, 365 * 24 * time.Hour}},
 			{"protect_cdn", &boolean{&c.Response.ProtectCDN}},
 			{"proxy_denylist", section{
 				{"path", &text{p: &c.Response.ProxyDenylist.Path, check: absoluteOrNone}},

@@ -49,8 +49,9 @@ func TestEveryCall(t *testing.T) {
 		{"config {Key:response}", func() (any, error) { return c.Config(ctx, "response") }},
 		{"setconfig {Key:response.mode Value:observe}", func() (any, error) { return c.SetConfig(ctx, "response.mode", "observe") }},
 		{"unsetconfig {Key:response.mode}", func() (any, error) { return c.UnsetConfig(ctx, "response.mode") }},
-		{"allow {IP:2001:db8::7 Reason:mine}", func() (any, error) { return c.Allow(ctx, AllowParams{ip, "mine"}) }},
-		{"disallow {IP:2001:db8::7 Reason:}", func() (any, error) { return c.Disallow(ctx, AllowParams{ip, ""}) }},
+		{"allow {IP:2001:db8::7 Name: Reason:mine}", func() (any, error) { return c.Allow(ctx, AllowParams{IP: ip, Reason: "mine"}) }},
+		{"allow {IP: Name:office.example.net Reason:}", func() (any, error) { return c.Allow(ctx, AllowParams{Name: "Office.example.net."}) }},
+		{"disallow {IP:2001:db8::7 Name: Reason:}", func() (any, error) { return c.Disallow(ctx, AllowParams{IP: ip}) }},
 		{"allowed <nil>", func() (any, error) { return c.Allowed(ctx) }},
 		{"rule {ID:a}", func() (any, error) { return c.Rule(ctx, "a") }},
 	} {

@@ -278,6 +278,14 @@ func (p *ConfigSetParams) check(Peer) *Error {
 func (p *ConfigUnsetParams) check(Peer) *Error { return checkText("key", p.Key, MaxID) }
 
 func (p *AllowParams) check(Peer) *Error {
+	if p.Name != "" {
+		name, err := sentinel.ParseHostName(p.Name)
+		if err != nil || !p.IP.IsZero() {
+			return invalid("name", "%.60q is not a name alone, such as office.example.net", p.Name)
+		}
+		p.Name = name
+		return checkText("reason", p.Reason, MaxReason)
+	}
 	return first(checkNetwork(p.IP), checkText("reason", p.Reason, MaxReason))
 }
 

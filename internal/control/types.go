@@ -1,6 +1,7 @@
 package control
 
 import (
+	"net/netip"
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -507,17 +508,21 @@ type ConfigChange struct {
 	Values []ConfigValue `json:"values"`
 }
 
-// AllowParams names a network for the whitelist.
+// AllowParams names a network for the whitelist, or a name that stands for its
+// addresses, whatever they are from time to time. One of them is given.
 type AllowParams struct {
-	IP     Network `json:"ip"`
+	IP     Network `json:"ip,omitzero"`
+	Name   string  `json:"name,omitempty"`
 	Reason string  `json:"reason,omitempty"`
 }
 
 // AllowEntry is a network that is never blocked.
 type AllowEntry struct {
-	Prefix Network `json:"prefix"`
+	Prefix Network `json:"prefix,omitzero"`
+	// Name is the name in the answer to a change of one.
+	Name string `json:"name,omitempty"`
 	// Kind says where it comes from: "default", "config", "user", "own",
-	// "gateway", "resolver", "metadata", "admin".
+	// "gateway", "resolver", "metadata", "admin", "name", "key".
 	Kind   string `json:"kind"`
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
@@ -534,12 +539,32 @@ type AllowResult struct {
 	Changed bool `json:"changed"`
 	// Unblocked has the automatic blocks that were lifted by it.
 	Unblocked []sentinel.BlockRecord `json:"unblocked"`
-	Note      string                 `json:"note,omitempty"`
+	// Addresses are those that a name has now.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Note      string       `json:"note,omitempty"`
 }
 
 // AllowListResult is the whole whitelist.
 type AllowListResult struct {
 	Entries []AllowEntry `json:"entries"`
+	Names   []AllowName  `json:"names"`
+}
+
+// AllowName is a name whose addresses are never blocked. The addresses are among
+// the entries too.
+type AllowName struct {
+	Name string `json:"name"`
+	// Kind is "config" or "user".
+	Kind      string       `json:"kind"`
+	Reason    string       `json:"reason,omitempty"`
+	Actor     string       `json:"actor,omitempty"`
+	Added     time.Time    `json:"added,omitzero"`
+	Removable bool         `json:"removable"`
+	Addresses []netip.Addr `json:"addresses"`
+	// Resolved is when it was last looked up with success; Error is why the last
+	// look-up failed.
+	Resolved time.Time `json:"resolved,omitzero"`
+	Error    string    `json:"error,omitempty"`
 }
 
 // RulesParams selects rules. The zero value is all of them.

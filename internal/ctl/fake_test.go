@@ -362,6 +362,10 @@ func (f *fake) Allow(_ context.Context, _ control.Peer, p control.AllowParams) (
 	if err := f.deny(); err != nil {
 		return nil, err
 	}
+	if p.Name != "" {
+		f.tell("allow " + p.Name + " " + p.Reason)
+		return &control.AllowResult{Changed: true, Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.42")}, Unblocked: f.blocks[:1]}, nil
+	}
 	f.tell("allow " + p.IP.String() + " " + p.Reason)
 	return &control.AllowResult{Changed: true, Unblocked: f.blocks[:1]}, nil
 }
@@ -374,6 +378,10 @@ func (f *fake) Allowed(context.Context, control.Peer) (*control.AllowListResult,
 	return &control.AllowListResult{Entries: []control.AllowEntry{
 		{Prefix: control.Network{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, Kind: "default", Reason: "loopback"},
 		{Prefix: control.Network{Prefix: netip.MustParsePrefix("192.0.2.7/32")}, Kind: "user", Reason: "office", Actor: "root", Added: clock.Add(-72 * time.Hour), Removable: true},
+	}, Names: []control.AllowName{
+		{Name: "home.example.net", Kind: "user", Removable: true, Resolved: clock.Add(-time.Hour), Error: "the name server does not answer", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")}},
+		{Name: "office.example.net", Kind: "config", Resolved: clock.Add(-time.Minute), Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}},
+		{Name: "typo.example.net", Kind: "config", Error: "there is no such name"},
 	}}, nil
 }
 

@@ -2,9 +2,13 @@ package ctl
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 )
 
@@ -18,12 +22,19 @@ func newWhitelist(a *app) *cobra.Command {
 func newAllow(a *app, use, shortText string, call func(*control.Client, context.Context, control.AllowParams) (*control.AllowResult, error)) *cobra.Command {
 	var p control.AllowParams
 	c := &cobra.Command{
-		Use: use + " IP|NETWORK", Short: shortText, Args: someArgs(1, 1, "one address or network"),
+		Use: use + " IP|NETWORK|NAME", Short: shortText, Args: someArgs(1, 1, "one address, network or name"),
+		Long: shortText + `.
+
+The addresses of a name (office.example.net) are looked up again and again, so
+that it may be one of dynamic DNS.`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if p.IP, err = networkArg(args[0]); err != nil {
-				return err
+			p.Name, err = sentinel.ParseHostName(args[0])
+			if err != nil {
+				if p.IP, err = networkArg(args[0]); err != nil {
+					return err
+				}
 			}
-			if p.IP.Bits() == 0 && use == "add" {
+			if p.Name == "" && p.IP.Bits() == 0 && use == "add" {
 				return usagef("%s is the whole internet: nobody would ever be blocked", p.IP).
 					hint("to see what would be blocked without blocking: response.mode: observe")
 			}
@@ -38,7 +49,11 @@ func newAllow(a *app, use, shortText string, call func(*control.Client, context.
 				if a.format != "table" {
 					return a.json(r)
 				}
-				a.allowed(use == "add", p.IP, r)
+				what := p.Name
+				if what == "" {
+					what = p.IP.String()
+				}
+				a.allowed(use == "add", what, r)
 				return nil
 			})
 		},
@@ -47,7 +62,7 @@ func newAllow(a *app, use, shortText string, call func(*control.Client, context.
 	return c
 }
 
-func (a *app) allowed(added bool, n control.Network, r *control.AllowResult) {
+func (a *app) allowed(added bool, n string, r *control.AllowResult) {
 	s := a.out
 	switch {
 	case added && r.Changed:
@@ -58,6 +73,9 @@ func (a *app) allowed(added bool, n control.Network, r *control.AllowResult) {
 		s.printf("  %s is %s\n", n, s.paint(styleGood, "off the whitelist"))
 	default:
 		s.printf("  %s was not on the whitelist\n", n)
+	}
+	if len(r.Addresses) > 0 {
+		s.printf("  now: %s\n", addressList(r.Addresses))
 	}
 	for i := range r.Unblocked {
 		s.printf("  %s %s\n", s.paint(styleGood, "Unblocked"), clean(networkText(&r.Unblocked[i])))
@@ -76,8 +94,15 @@ func newAllowed(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.format != "table" {
-					return list(a, r.Entries)
+				if a.format != "table" { // names are elements too, by their "name"
+					all := make([]any, 0, len(r.Entries)+len(r.Names))
+					for i := range r.Entries {
+						all = append(all, r.Entries[i])
+					}
+					for i := range r.Names {
+						all = append(all, r.Names[i])
+					}
+					return list(a, all)
 				}
 				t := &table{head: []string{"Network", "From", "Added", "By", "Reason"}, flex: []int{4, 3}}
 				for i := range r.Entries {
@@ -85,10 +110,45 @@ func newAllowed(a *app) *cobra.Command {
 					t.add(cell{e.Prefix.String(), styleBold}, plain(e.Kind), plain(ago(a.now(), e.Added)), plain(orDash(e.Actor)), plain(orDash(e.Reason)))
 				}
 				t.print(a.out)
+				a.names(r.Names)
 				return nil
 			})
 		},
 	}
+}
+
+// names shows the names of the whitelist and what is wrong with them.
+func (a *app) names(list []control.AllowName) {
+	if len(list) == 0 {
+		return
+	}
+	a.out.printf("\n")
+	t := &table{head: []string{"Name", "From", "Looked up", "Addresses"}, flex: []int{3, 0}}
+	for i := range list {
+		n := &list[i]
+		text := plain(orDash(addressList(n.Addresses)))
+		if n.Error != "" {
+			text = cell{addressList(n.Addresses) + " (" + n.Error + ")", styleWarn}
+			if len(n.Addresses) == 0 {
+				text.text = n.Error
+			}
+		}
+		t.add(cell{n.Name, styleBold}, plain(n.Kind), plain(ago(a.now(), n.Resolved)), text)
+	}
+	t.print(a.out)
+}
+
+// addressList writes addresses in a line, at most four.
+func addressList(list []netip.Addr) string {
+	var out []string
+	for i, addr := range list {
+		if i == 4 {
+			out = append(out, fmt.Sprintf("and %d more", len(list)-i))
+			break
+		}
+		out = append(out, addr.String())
+	}
+	return strings.Join(out, ", ")
 }
 
 func orDash(s string) string {

@@ -21,6 +21,8 @@ const (
 	KindUser    Kind = "user"    // sentinelctl whitelist add
 	KindProxy   Kind = "proxy"   // a trusted proxy: behind it are all visitors
 	KindCDN     Kind = "cdn"     // a content delivery network: the same
+	KindName    Kind = "name"    // a whitelisted name resolves to it
+	KindKey     Kind = "key"     // somebody logged in with a key from there lately
 
 	KindLoopback Kind = "loopback" // hard
 	KindSpecial  Kind = "special"  // hard: multicast, broadcast, unspecified, IPv6 link-local
@@ -34,7 +36,7 @@ const (
 // Hard reports whether Force does not override the protection.
 func (k Kind) Hard() bool {
 	switch k {
-	case KindDefault, KindConfig, KindUser, KindProxy, KindCDN:
+	case KindDefault, KindConfig, KindUser, KindProxy, KindCDN, KindName, KindKey:
 		return false
 	}
 	return true // an unknown kind as well: rather too safe
@@ -46,6 +48,16 @@ type Protection struct {
 	Kind   Kind
 	Reason string
 }
+
+// Local reports whether the protection is about addresses of private networks:
+// RFC 1918, carrier-grade NAT and unique local IPv6.
+func (p Protection) Local() bool {
+	a := p.Prefix.Addr()
+	return a.IsPrivate() || sharedRange.Contains(a)
+}
+
+// sharedRange is that of carrier-grade NAT, RFC 6598.
+var sharedRange = netip.MustParsePrefix("100.64.0.0/10")
 
 // String returns for example "10.0.0.0/8 (private network, default)".
 func (p Protection) String() string {

@@ -170,6 +170,8 @@ func (d *Decider) mayForce(o sentinel.Order) (bool, error) {
 		return false, refuse("it cannot be blocked, since that could lock you out", "%s", what)
 	case !o.Force && p.Kind == KindUser:
 		return false, refuse("take it off the allowlist first: sentinelctl whitelist remove "+networkText(p.Prefix), "%s", what)
+	case p.Kind == KindName:
+		return false, refuse("take the name off the whitelist first: sentinelctl whitelist list", "%s", what)
 	case !o.Force:
 		return false, refuse("add --force if you are sure", "%s", what)
 	case o.Origin != sentinel.OriginCLI && o.Origin != sentinel.OriginBot:
@@ -247,6 +249,10 @@ func (d *Decider) orderDisallow(now time.Time, o sentinel.Order, fx *Effects) er
 	case ok && p.Kind == KindUser:
 	case ok && (p.Kind == KindConfig || p.Kind == KindProxy):
 		return refuse("change the configuration file and reload the agent", "%s stands in the configuration", p)
+	case ok && p.Kind == KindName:
+		return refuse("take the name off instead: sentinelctl whitelist remove NAME", "%s follows from a name", p)
+	case ok && p.Kind == KindKey:
+		return refuse("sentinelctl block --force blocks it; response.key_logins says for how long logins protect", "%s is protected by a login", p)
 	case ok && p.Kind == KindDefault:
 		return refuse("sentinelctl block --force blocks an address in it", "%s is built in", p)
 	case ok:

@@ -133,6 +133,16 @@ func (g *regulars) take(at time.Duration) (out []sentinel.Regular) {
 	return out
 }
 
+// Regulars hands out all of what is good about entities that changed, for an
+// orderly stop; otherwise it comes with the effects of Tick.
+func (d *Decider) Regulars() (out []sentinel.Regular) {
+	for len(d.regulars.dirty) > 0 {
+		d.regulars.handed = 0
+		out = append(out, d.regulars.take(1)...)
+	}
+	return out
+}
+
 func (r *regular) out(entity netip.Prefix) sentinel.Regular {
 	return sentinel.Regular{
 		Network: entity, Logins: int(r.logins), Days: int(r.days), Since: unixTime(r.since), Last: unixTime(r.last),

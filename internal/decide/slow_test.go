@@ -228,6 +228,13 @@ func TestRegularsAreHandedOut(t *testing.T) {
 	if n := next.regulars.known.len(); n != MaxRegulars {
 		t.Errorf("%d are known", n)
 	}
+	d = newDecider(nil)
+	for i := range 3 * regularsPart {
+		d.Login(at, at, netip.AddrFrom4([4]byte{20, 0, byte(i >> 8), byte(i)}), "x", false)
+	}
+	if n := len(d.Regulars()); n != 3*regularsPart || len(d.Regulars()) != 0 {
+		t.Errorf("%d handed out at the stop", n)
+	}
 	handed := 0
 	for i := range 100 {
 		handed += len(next.Tick(at.Add(time.Duration(i) * regularsEach)).Regulars)

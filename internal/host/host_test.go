@@ -86,13 +86,15 @@ func TestConnected(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	there, away := netip.MustParseAddr("127.7.7.7"), netip.MustParseAddr("203.0.113.1")
-	got, err := Connected(map[netip.Addr]bool{there: true, away: true})
+	there := conn.LocalAddr().(*net.TCPAddr).AddrPort()
+	any, other := netip.AddrPortFrom(there.Addr(), 0), netip.AddrPortFrom(there.Addr(), there.Port()^1)
+	away := netip.MustParseAddrPort("203.0.113.1:0")
+	got, err := Connected(map[netip.AddrPort]bool{there: true, any: true, other: true, away: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got[there] || got[away] {
-		t.Errorf("got %v, want only %s", got, there)
+	if !got[there] || !got[any] || got[other] || got[away] {
+		t.Errorf("got %v, want only %s and %s", got, there, any)
 	}
 }
 

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
-// Connected reports which of the given addresses have an established TCP
-// connection with this host, by /proc/net/tcp and tcp6.
-func Connected(of map[netip.Addr]bool) (map[netip.Addr]bool, error) {
-	found := make(map[netip.Addr]bool)
+// Connected reports which of the given peers have an established TCP connection
+// with this host, by /proc/net/tcp and tcp6. Port 0 stands for any.
+func Connected(of map[netip.AddrPort]bool) (map[netip.AddrPort]bool, error) {
+	found := make(map[netip.AddrPort]bool)
 	if len(of) == 0 {
 		return found, nil
 	}
@@ -28,8 +29,14 @@ func Connected(of map[netip.Addr]bool) (map[netip.Addr]bool, error) {
 		}
 		sc := bufio.NewScanner(f)
 		for sc.Scan() {
-			if a, ok := peer(sc.Text()); ok && of[a] {
-				found[a] = true
+			p, ok := peer(sc.Text())
+			if !ok {
+				continue
+			}
+			for _, p := range [2]netip.AddrPort{p, netip.AddrPortFrom(p.Addr(), 0)} {
+				if of[p] {
+					found[p] = true
+				}
 			}
 		}
 		f.Close()
@@ -40,23 +47,27 @@ func Connected(of map[netip.Addr]bool) (map[netip.Addr]bool, error) {
 	return found, nil
 }
 
-// peer returns the remote address of an established connection in a line of
+// peer returns the remote address and port of an established connection in a line of
 // /proc/net/tcp: "sl local_address rem_address st ...", addresses as hex words
 // in the machine's byte order.
-func peer(line string) (netip.Addr, bool) {
+func peer(line string) (netip.AddrPort, bool) {
 	f := strings.Fields(line)
 	const established = "01"
 	if len(f) < 4 || f[3] != established {
-		return netip.Addr{}, false
+		return netip.AddrPort{}, false
 	}
-	text, _, _ := strings.Cut(f[2], ":")
+	text, port, _ := strings.Cut(f[2], ":")
 	raw, err := hex.DecodeString(text)
 	if err != nil || (len(raw) != 4 && len(raw) != 16) {
-		return netip.Addr{}, false
+		return netip.AddrPort{}, false
+	}
+	number, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, false
 	}
 	for i := 0; i < len(raw); i += 4 { // our machines are little-endian
 		raw[i], raw[i+1], raw[i+2], raw[i+3] = raw[i+3], raw[i+2], raw[i+1], raw[i]
 	}
 	a, ok := netip.AddrFromSlice(raw)
-	return sentinel.Normalize(a), ok
+	return netip.AddrPortFrom(sentinel.Normalize(a), uint16(number)), ok
 }

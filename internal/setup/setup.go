@@ -5,6 +5,8 @@
 package setup
 
 import (
+	"slices"
+
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
@@ -39,7 +41,14 @@ func Policy(c *config.Config) decide.Config {
 // is returned with it.
 func Protections(c *config.Config) ([]decide.Protection, error) {
 	all := decide.DefaultProtections()
-	for _, p := range c.Response.Whitelist {
+	whitelist := c.Response.Whitelist
+	if c.Response.BlockPrivate {
+		all = slices.DeleteFunc(all, func(p decide.Protection) bool { return p.Kind == decide.KindDefault && p.Local() })
+		if _, set := c.IsSet("response.whitelist"); !set {
+			whitelist = nil // the shipped one holds private ranges and loopback only
+		}
+	}
+	for _, p := range whitelist {
 		all = append(all, decide.Protection{Prefix: p, Kind: decide.KindConfig, Reason: "response.whitelist"})
 	}
 	for _, s := range c.Logs.Sources {

@@ -1,10 +1,21 @@
 package e2e
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/netnstest"
 )
 
 // The dead man's switch, with packets. The network in question is a part of the
@@ -80,5 +91,135 @@ func TestFaultTrialBlocks(t *testing.T) {
 		}
 		l.open(t, inside)
 		until(t, "it is no longer listed", func() bool { return len(a.blocks(t)) == 0 })
+	})
+}
+
+// dnsServer answers questions about one name in a namespace.
+type dnsServer struct {
+	mu    sync.Mutex
+	addrs []netip.Addr
+}
+
+func (s *dnsServer) tell(addrs ...netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addrs = addrs
+}
+
+func newDNS(t *testing.T, ns *netnstest.Namespace, at string) *dnsServer {
+	t.Helper()
+	s := &dnsServer{}
+	var conn net.PacketConn
+	var err error
+	ns.Do(func() { conn, err = net.ListenPacket("udp", at) })
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	go func() {
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
+				continue
+			}
+			q := m.Questions[0]
+			r := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true}, Questions: m.Questions}
+			s.mu.Lock()
+			if len(s.addrs) == 0 || q.Name.String() != "office.example.net." {
+				r.RCode = dnsmessage.RCodeNameError
+			}
+			for _, a := range s.addrs {
+				if q.Type == dnsmessage.TypeA {
+					r.Answers = append(r.Answers, dnsmessage.Resource{
+						Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: &dnsmessage.AResource{A: a.As4()},
+					})
+				}
+			}
+			s.mu.Unlock()
+			if out, err := r.Pack(); err == nil {
+				_, _ = conn.WriteTo(out, from)
+			}
+		}
+	}()
+	return s
+}
+
+// Names, sessions of logind and logins by key protect from blocks.
+func TestFaultOwnerProtection(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	dns := newDNS(t, l.victim, "127.0.0.1:5353")
+	office := evil[0]
+	dns.tell(office)
+	log := newLog(t, filepath.Join(tempDir(t), "auth.log"))
+	sessions := tempDir(t)
+	a := newAgent(t, l.victim, settings{logs: map[string]string{log.path: "ssh"}, response: []string{
+		"whitelist: [office.example.net]", `names: {resolver: "127.0.0.1:5353", refresh: 10s}`,
+	}})
+	a.shell = "mkdir -p /run/systemd/sessions && mount --bind " + sessions + " /run/systemd/sessions"
+	a.start(t)
+	a.ready(t)
+	listed := func(kind string, want netip.Addr) bool {
+		list, err := a.client(t).Allowed(t.Context())
+		must(t, err)
+		return slices.ContainsFunc(list.Entries, func(e control.AllowEntry) bool { return e.Kind == kind && e.Prefix.Addr() == want })
+	}
+	spared := func(t *testing.T, who netip.Addr) {
+		t.Helper()
+		log.write(t, failures(who.String(), 20)...)
+		a.expect(t, "there is an alarm about "+who.String(), func(st *control.Status) bool { return hasAlarm(st, "protected", who.String()) })
+		if slices.Contains(a.blocks(t), who.String()) || !l.reaches(who) {
+			t.Errorf("%s is blocked", who)
+		}
+	}
+
+	t.Run("A01 an address that a name stands for", func(t *testing.T) {
+		until(t, "the name is looked up", func() bool { return listed("name", office) })
+		spared(t, office)
+	})
+	t.Run("A01 a session that logind knows of", func(t *testing.T) {
+		who := evil[1]
+		must(t, os.WriteFile(filepath.Join(sessions, "7"), []byte("USER=alice\nSTATE=active\nREMOTE=1\nREMOTE_HOST="+who.String()+"\n"), 0o644))
+		until(t, "the session is seen", func() bool { return listed("admin", who) })
+		spared(t, who)
+		must(t, os.Remove(filepath.Join(sessions, "7")))
+		until(t, "its end is seen", func() bool { return !listed("admin", who) })
+	})
+	t.Run("A01 an address from which somebody logged in with a key", func(t *testing.T) {
+		who := evil[2]
+		log.write(t, fmt.Sprintf("%s host sshd[77]: Accepted publickey for alice from %s port 4242 ssh2: ED25519 SHA256:abc", time.Now().Format(time.Stamp), who))
+		until(t, "the login is seen", func() bool { return listed("key", who) })
+		spared(t, who)
+		// People may block it, and a restart forgets neither.
+		r := a.block(t, control.BlockParams{IP: network(t, who.String()), Force: true})
+		if !r.Applied {
+			t.Errorf("%+v", r)
+		}
+		l.cut(t, who)
+		a.stop(t)
+		a.start(t)
+		a.ready(t)
+		if !listed("key", who) || l.reaches(who) {
+			t.Errorf("after a restart %s is listed: %v, blocked: %v", who, listed("key", who), !l.reaches(who))
+		}
+	})
+	t.Run("A04 a name that moves to a blocked address opens it", func(t *testing.T) {
+		moved := evil[3]
+		log.write(t, failures(moved.String(), 20)...)
+		l.cut(t, moved)
+		dns.tell(moved)
+		l.open(t, moved)
+		dns.tell() // it fails: what was known stays, and people are told
+		a.expect(t, "the fault is told", func(st *control.Status) bool {
+			return slices.ContainsFunc(st.Reasons, func(s string) bool {
+				return strings.HasPrefix(s, "the whitelisted name office.example.net cannot be looked up: there is no such name")
+			})
+		})
+		if !listed("name", moved) || !l.reaches(moved) {
+			t.Error("the last good address was given up")
+		}
 	})
 }
