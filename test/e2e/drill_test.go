@@ -141,7 +141,7 @@ func TestFaultDrill(t *testing.T) {
 		{"E20 the whitelist holds the attacker", "whitelisted", settings{response: []string{"whitelist: [198.51.100.0/24, 192.0.2.0/24]"}}},
 		{"E20 rules switched off", "rules-off", settings{rules: []string{"enabled: false"}}},
 		{"E20 the log has the wrong type", "log-type", settings{logs: map[string]string{ssh.log: "nginx"}}},
-		{"E20 the log is another one", "log-unknown", settings{logs: map[string]string{newLog(t, filepath.Join(tempDir(t), "auth.log")).path: "ssh"}}},
+		{"E20 the log is another one", "log-unknown", settings{logs: map[string]string{newLog(t, a.path("other.log")).path: "ssh"}}},
 	} {
 		t.Run(c.row, func(t *testing.T) {
 			set(t, c.settings)
