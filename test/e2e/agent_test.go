@@ -29,8 +29,9 @@ type settings struct {
 	logs map[string]string
 	// journal lets the host's own journal be read.
 	journal bool
-	// response and rules are lines below response and detection.rules.
-	response, rules []string
+	// agent, response and rules are lines below agent, response and
+	// detection.rules.
+	agent, response, rules []string
 	// db is the path of the database, the test's directory if empty.
 	db string
 }
@@ -92,6 +93,9 @@ func (a *agentProc) configure(t *testing.T, s settings) {
 func (a *agentProc) config(s settings) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "agent:\n  socket: %s\n", a.path("run/s"))
+	for _, line := range s.agent {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
 	fmt.Fprintf(&b, "logs:\n  discovery: false\n  journal: %t\n  sources:\n", s.journal)
 	for path, kind := range s.logs {
 		fmt.Fprintf(&b, "    - {path: %s, type: %s, from_start: true}\n", path, kind)
