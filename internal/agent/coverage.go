@@ -95,7 +95,7 @@ func (s *sight) look(now time.Time, list []control.SourceStatus) (alarms []contr
 			if s.sources == nil {
 				s.sources = make(map[string]*watched)
 			}
-			w = &watched{since: now, newest: now, period: now, lines: x.Lines, began: x.Lines, blockLines: x.Lines, blockParsed: x.Parsed, seenLines: x.Lines, seen: x.Recognised}
+			w = &watched{since: now, newest: now, period: now, lines: x.Lines, began: x.Lines}
 			s.sources[x.ID] = w
 		}
 		why := w.look(now, x)
