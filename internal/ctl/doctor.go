@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -196,7 +197,7 @@ func (d *doctor) configuration() {
 	cfg, err := config.Load(d.a.configFile)
 	if err != nil {
 		d.cfg = config.Default()
-		d.fault("config.valid", "sentinelctl config validate shows the places", "%s: %v", d.a.configFile, err)
+		d.fault("config.valid", "sentinelctl config validate shows the places", "%s", firstLine(err))
 		return
 	}
 	d.cfg = cfg
@@ -215,6 +216,12 @@ func (d *doctor) configuration() {
 	if !cfg.Detection.Rules.Enabled {
 		d.fault("config.rules", "set detection.rules.enabled: true", "detection.rules.enabled is off: nothing can be detected")
 	}
+}
+
+// firstLine is an error without the excerpt of a file below it.
+func firstLine(err error) string {
+	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	return text
 }
 
 // agent asks the agent, and looks at what it says of itself.

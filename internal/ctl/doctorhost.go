@@ -388,7 +388,7 @@ func (d *doctor) firewallStatus() {
 	case !f.Healthy:
 		d.fault("firewall.backend", "see whether the agent has CAP_NET_ADMIN, and: sentinelctl status", "%s refuses: %s", f.Backend, f.Error)
 	default:
-		d.ok("firewall.backend", "%s (%s)", f.Backend, f.Reason)
+		d.ok("firewall.backend", "%s", strings.TrimSuffix(f.Backend+": "+f.Reason, ": "))
 	}
 	if f.Desired != f.Actual {
 		d.fault("firewall.blocks", "the agent tries again; sentinelctl status shows why it fails", "%s should be in force, %s are", plural(f.Desired, "block"), thousands(f.Actual))

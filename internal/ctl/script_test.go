@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sentinel-ai/sentinel-ai/internal/drill"
 )
 
 // TestScript runs the stories in testdata/script. In them
@@ -52,6 +54,9 @@ func TestScript(t *testing.T) {
 					out: &screen{w: bufio.NewWriter(ts.Stdout())}, err: &screen{w: bufio.NewWriter(ts.Stderr())},
 					defaultConfig: ts.MkAbs("config.yml"),
 					removeTable:   func(context.Context) error { w.removed = true; return nil },
+					inspect: func(context.Context) (*drill.Kernel, error) {
+						return &drill.Kernel{Table: true, Chain: true, Hooked: ts.Getenv("HOOK") == "", Priority: -310, Rules: 6}, nil
+					},
 				}
 				a.env = ts.Getenv
 				a.euid, _ = strconv.Atoi(ts.Getenv("EUID"))
