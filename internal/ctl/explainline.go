@@ -400,6 +400,9 @@ func (a *app) explainedLine(e *lineExplanation) {
 	}
 	title("What would be done")
 	s.lines("    ", e.Verdict)
+	if e.Threat != nil && e.Threat.Outcome != sentinel.OutcomeUnknown {
+		s.lines("    ", fmt.Sprintf("did they get in? %s: %s", e.Threat.Outcome, e.Threat.OutcomeWhy))
+	}
 	if e.Threat != nil && e.Threat.Action == decide.ActionSimulated && e.Live == nil {
 		s.lines("    ", "nothing was done now: the line was only explained")
 	}

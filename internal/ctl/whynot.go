@@ -89,8 +89,7 @@ func (a *app) whyNot(w *control.WhyNot) {
 			title("What was done")
 		}
 		x := &w.Actions[i]
-		s.printf("    %s  %s %s, %s: %s\n", stampSeconds(x.Created), clean(x.Type), clean(control.Network{Prefix: x.Target}.String()), clean(x.Status),
-			truncate(clean(x.Reason), max(20, s.width-50)))
+		s.lines("    ", fmt.Sprintf("%s  %s %s, %s: %s", stampSeconds(x.Created), x.Type, control.Network{Prefix: x.Target}, x.Status, x.Reason))
 	}
 	if w.Seen == nil && w.Block == nil && len(w.Rules)+len(w.Cases) == 0 {
 		title("What is read")
