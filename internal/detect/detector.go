@@ -128,15 +128,21 @@ func (d *Detector) releaseSketch(e *entry) {
 // (none for steps that completed nothing), are valid until the next call. m may
 // be nil: detections are then without evidence.
 //
+// ev.Repeat is lowered to how often no other source has said the event.
+//
 // An event that only counts allocates nothing once its counters have grown.
 func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.Match, now time.Time) []Result {
 	if len(matches) == 0 && len(d.bases) == 0 {
 		return nil
 	}
 	d.begin(ev, now)
-	if len(matches) > 0 && d.seenElsewhere(ev) {
-		d.stats.Duplicates++
-		return nil
+	if len(matches) > 0 {
+		n := d.repeats(ev)
+		if n == 0 {
+			d.stats.Duplicates++
+			return nil
+		}
+		ev.Repeat = n
 	}
 	for i := range d.bases {
 		b := &d.bases[i]
@@ -203,16 +209,6 @@ func (d *Detector) begin(ev *sentinel.Event, now time.Time) {
 
 // clip fits seconds since 1970 into 32 bits; they end in 2106.
 func clip(s int64) uint32 { return uint32(min(max(s, 1), 1<<32-1-2*skewAllowed)) }
-
-// seenElsewhere reports whether another source held the same line. Lines of web
-// servers have no process and are not compared.
-func (d *Detector) seenElsewhere(ev *sentinel.Event) bool {
-	if ev.PID == 0 || ev.Message == "" {
-		return false
-	}
-	h := d.hash.str(uint64(ev.PID), ev.Message)
-	return d.twins.again(d.hash.str(h, ev.Host), uint32(d.hash.str(0, ev.Source)), d.now.sec)
-}
 
 // population groups event types for ratios: a ratio's whole are all requests,
 // or all logins, of the key.

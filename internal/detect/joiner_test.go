@@ -86,34 +86,3 @@ func TestJoinerLead(t *testing.T) {
 		}
 	}
 }
-
-func TestTwins(t *testing.T) {
-	for _, c := range []struct {
-		name, sources string
-		want          int
-	}{
-		{"one source", "aaa", 3},
-		{"both, one after the other", "ab", 1},
-		{"twice in both", "aabb", 2},
-		{"twice in both, in turn", "abab", 2},
-		{"the second has more", "abb", 2},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var w twins
-			got := 0
-			for i := range len(c.sources) {
-				if !w.again(5, uint32(c.sources[i]), noon) {
-					got++
-				}
-			}
-			if got != c.want {
-				t.Errorf("%d events, want %d", got, c.want)
-			}
-		})
-	}
-	var w twins
-	w.again(5, 1, noon)
-	if w.again(5, 2, noon+twinSeconds+1) {
-		t.Error("events three seconds apart are taken for one")
-	}
-}

@@ -89,7 +89,7 @@ func (d *Detector) weight(class int, ev *sentinel.Event, mt *rule.Match) int {
 	if !addr.IsValid() && ev.PID == 0 {
 		return n
 	}
-	h := d.hash.str(d.classSeeds[class]+uint64(ev.PID), ev.Host)
+	h := d.hash.str(d.classSeeds[class]+uint64(ev.PID), hostLabel(ev.Host))
 	h = d.hash.addr(h, addrOrZero(addr), 32, 128)
 	w := d.joiner.weight(h, ev.AuthStep, n, d.now.sec, ev.PID == 0)
 	if w == 0 {

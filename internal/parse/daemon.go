@@ -31,6 +31,8 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 			ev.Type = sentinel.EventSvcStop
 		}
 	case "kernel", "ulogd":
+		text = sinceBoot(text)
+		ev.Message = text
 		kernel(text, ev)
 	case "mysqld", "mariadbd", "mysqld_safe":
 		mysqld(text, ev)
@@ -214,6 +216,22 @@ func login(s string, ev *sentinel.Event) {
 // verdicts are the words in a log prefix by which a packet filter says that it
 // lets a packet not pass.
 var verdicts = [...]string{"BLOCK", "DROP", "REJECT", "DENY", "DENIED", "drop", "Drop", "reject", "Reject", "block", "Block", "denied", "Denied", "deny"}
+
+// sinceBoot drops the "[12345.678901] " that syslog writes in front of what the
+// kernel says and the journal does not, so that both say the same.
+func sinceBoot(s string) string {
+	if s == "" || s[0] != '[' {
+		return s
+	}
+	i := 1
+	for i < len(s) && i < 24 && (s[i]-'0' <= 9 || s[i] == '.' || s[i] == ' ') {
+		i++
+	}
+	if i == 1 || i == len(s) || s[i] != ']' {
+		return s
+	}
+	return strings.TrimPrefix(s[i+1:], " ")
+}
 
 // kernel reads the lines of the packet filter: "[PREFIX] IN=eth0 OUT= MAC=...
 // SRC=ADDR DST=ADDR ... PROTO=TCP SPT=N DPT=N ...". The prefix is the
