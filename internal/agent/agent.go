@@ -121,6 +121,7 @@ type Agent struct {
 	sight     sight
 	drill     string // the log for drills, empty if there is none
 	names     *host.Names
+	finds     finds
 	snapshot  atomic.Pointer[snapshot]
 	sandbox   atomic.Pointer[sandbox.Report] // nil: none
 	beyond    []string                       // what it keeps from being read
@@ -210,6 +211,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	read, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	rules := a.set.set.Len()
+	a.discover(ctx)
 	a.confine()
 
 	var readers, loop, others errgroup.Group
@@ -231,6 +233,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	others.Go(func() error { a.watchHost(rest); return nil })
 	others.Go(func() error { a.followNames(rest); return nil })
+	others.Go(func() error { a.watchLogs(rest); return nil })
 	others.Go(func() error { a.watchSources(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })

@@ -7,8 +7,6 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
-	"github.com/sentinel-ai/sentinel-ai/internal/config"
-	"github.com/sentinel-ai/sentinel-ai/internal/host"
 )
 
 // collect runs collectors until ctx ends: a new one after each reload, which
@@ -24,7 +22,7 @@ func (a *Agent) collect(ctx context.Context, out chan sentinel.Batch) error {
 		}
 		cfg := a.config()
 		c, err := collect.New(collect.Config{
-			Sources:    sources(cfg),
+			Sources:    a.sourcesOf(cfg),
 			BatchLines: cfg.Performance.BatchSize,
 			Logger:     a.log.With("part", "collect"),
 		}, positions)
@@ -68,38 +66,6 @@ func (a *Agent) drain(in <-chan sentinel.Batch) {
 			return
 		}
 	}
-}
-
-// sources are the configured ones, then what discovery finds besides.
-func sources(cfg *config.Config) []collect.Source {
-	var out []collect.Source
-	known := func(path string) bool {
-		for _, s := range out {
-			if s.Path == path || matches(s.Path, path) {
-				return true
-			}
-		}
-		return false
-	}
-	for _, s := range cfg.Logs.Sources {
-		out = append(out, collect.Source{Path: s.Path, Type: s.Type, FromStart: s.FromStart})
-	}
-	journal := cfg.Logs.Journal == config.JournalOn ||
-		cfg.Logs.Journal == config.JournalAuto && cfg.Logs.Discovery && collect.JournalWorks() == nil
-	if journal {
-		out = append(out, collect.Source{Type: sentinel.TypeJournal, Units: cfg.Logs.JournalUnits})
-	}
-	if cfg.Logs.Discovery {
-		for _, c := range host.Discover("/") {
-			if journal && len(cfg.Logs.JournalUnits) == 0 && collect.CopyOfJournal(c.Path) {
-				continue
-			}
-			if !known(c.Path) {
-				out = append(out, collect.Source{Path: c.Path, Type: c.Type})
-			}
-		}
-	}
-	return append(out, drillSource(cfg))
 }
 
 // matches reports whether a glob holds a path.

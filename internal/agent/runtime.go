@@ -38,6 +38,9 @@ func (a *Agent) withRuntime(file *config.Config) *config.Config {
 // cfg; nil leaves them. The collectors start anew if logs says so. It returns the
 // keys whose values changed, in cfg as it was given.
 func (a *Agent) adopt(ctx context.Context, file, cfg *config.Config, set *ruleSet, logs bool) ([]string, error) {
+	if logs {
+		a.discover(ctx)
+	}
 	var changed []string
 	err := a.do(ctx, func() {
 		a.mu.Lock()

@@ -59,7 +59,7 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 			unix.CAP_NET_ADMIN, unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE, unix.CAP_CHOWN, unix.CAP_FOWNER,
 		},
 	}
-	for _, s := range sources(cfg) {
+	for _, s := range a.sourcesOf(cfg) {
 		if s.Type == sentinel.TypeJournal {
 			c.Programs = append(c.Programs, "journalctl")
 			break
@@ -73,7 +73,7 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 		// Their libraries.
 		c.Read = append(c.Read, "/usr", "/lib", "/lib64", "/bin", "/sbin")
 	}
-	c.Read = append(c.Read, reads(cfg)...)
+	c.Read = append(c.Read, a.reads(cfg)...)
 	if deny := cfg.Response.ProxyDenylist.Path; deny != "" {
 		c.Write = append(c.Write, filepath.Dir(deny)) // the file is replaced as a whole
 	}
@@ -115,7 +115,7 @@ func (a *Agent) needsFirewall(c *sandbox.Config) {
 
 // reads are the places of logs, configuration and rules that a configuration
 // names.
-func reads(cfg *config.Config) []string {
+func (a *Agent) reads(cfg *config.Config) []string {
 	dirs := cfg.Detection.Rules
 	out := []string{dirs.CustomDir, dirs.ExceptionsDir, dirs.ListsDir}
 	if cfg.File() != "" {
@@ -123,7 +123,7 @@ func reads(cfg *config.Config) []string {
 			out = append(out, place(file))
 		}
 	}
-	for _, s := range sources(cfg) {
+	for _, s := range a.sourcesOf(cfg) {
 		if s.Type == sentinel.TypeJournal {
 			if s.Path != "" {
 				out = append(out, s.Path)
@@ -183,7 +183,7 @@ func (a *Agent) outside(cfg *config.Config) (out []string) {
 	if r == nil {
 		return nil
 	}
-	for _, path := range reads(cfg) {
+	for _, path := range a.reads(cfg) {
 		if _, err := os.Lstat(path); err == nil && !r.Covers(path) && !slices.Contains(out, path) {
 			out = append(out, path)
 		}

@@ -168,7 +168,7 @@ func (a *Agent) rebuild(ctx context.Context) {
 		return
 	}
 	r := &replay{a: a, next: after + 1, known: known}
-	journals := slices.DeleteFunc(sources(a.config()), func(s collect.Source) bool { return s.Type != sentinel.TypeJournal })
+	journals := slices.DeleteFunc(a.sourcesOf(a.config()), func(s collect.Source) bool { return s.Type != sentinel.TypeJournal })
 	r.reader, err = collect.NewRereader(collect.Config{Sources: journals, Logger: a.log.With("part", "collect")})
 	if err == nil {
 		err = a.store.Spans(ctx, after, func(seq uint64, spans []sentinel.Span) error { return r.commit(ctx, seq, spans) })

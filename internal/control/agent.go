@@ -26,6 +26,7 @@ type Agent interface {
 	// dropped before it, never queued without bound: a Feed does that.
 	Tail(ctx context.Context, peer Peer, p TailParams, send func(LogEvent) error) error
 	Sources(ctx context.Context, peer Peer) (*SourcesResult, error)
+	Discover(ctx context.Context, peer Peer) (*DiscoverResult, error)
 	Unparsed(ctx context.Context, peer Peer, p UnparsedParams) (*UnparsedResult, error)
 
 	// Block and Unblock return when the order is stored and the firewall was

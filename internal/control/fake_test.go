@@ -105,6 +105,11 @@ func (f *fake) Sources(_ context.Context, peer Peer) (*SourcesResult, error) {
 	return &SourcesResult{}, nil
 }
 
+func (f *fake) Discover(_ context.Context, peer Peer) (*DiscoverResult, error) {
+	f.note("discover", peer, nil)
+	return &DiscoverResult{}, nil
+}
+
 func (f *fake) Unparsed(_ context.Context, peer Peer, p UnparsedParams) (*UnparsedResult, error) {
 	f.note("unparsed", peer, p)
 	return &UnparsedResult{}, nil

@@ -36,6 +36,7 @@ func methods() []method {
 		full(MethodThreatStatus, RoleMember, Agent.SetThreatStatus),
 		tail(MethodTail, RoleMember),
 		bare(MethodSources, RoleMember, Agent.Sources),
+		bare(MethodDiscover, RoleMember, Agent.Discover),
 		full(MethodUnparsed, RoleMember, Agent.Unparsed),
 		full(MethodBlock, RoleMember, Agent.Block),
 		full(MethodUnblock, RoleMember, Agent.Unblock),

@@ -19,6 +19,7 @@ const (
 	MethodTail         = "logs.tail"
 	MethodSources      = "logs.sources"
 	MethodUnparsed     = "logs.unparsed"
+	MethodDiscover     = "logs.discover"
 	MethodBlock        = "firewall.block"
 	MethodUnblock      = "firewall.unblock"
 	MethodConfirm      = "firewall.confirm"

@@ -47,6 +47,7 @@ type doctor struct {
 	cfg    *config.Config
 	status *control.Status // nil if the agent does not answer
 	allow  *control.AllowListResult
+	found  *control.DiscoverResult
 	kernel *drill.Kernel // nil if it cannot be read
 	checks []check
 }
@@ -232,6 +233,9 @@ func (d *doctor) agent(ctx context.Context) {
 		ask, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		if d.status, err = c.Status(ask); err == nil {
+			d.found, err = c.Discover(ask)
+		}
+		if err == nil {
 			d.allow, err = c.Allowed(ask)
 		}
 	}

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
 )
@@ -282,10 +281,9 @@ func groupNames(ids []string) (out []string) {
 
 // sources looks at what is read.
 func (d *doctor) sources() {
-	read, known := 0, map[string]bool{}
+	read := 0
 	for i := range d.status.Sources {
 		x := &d.status.Sources[i]
-		known[x.ID], known[x.Path] = true, true
 		id := "source." + filepath.Base(x.ID)
 		switch x.State {
 		case "active", "draining":
@@ -300,19 +298,17 @@ func (d *doctor) sources() {
 	if read == 0 {
 		d.fault("sources", "name the logs of this host in logs.sources; on hosts without log files, the journal", "no log is read: nothing can be detected")
 	}
-	for _, c := range host.Discover("/") {
-		if !known[c.Path] && !covered(d.cfg, c.Path) {
-			d.warn("sources.unread", "add it to logs.sources with type "+string(c.Type)+", or set logs.discovery: true", "%s exists and is not read", c.Path)
+	if d.found == nil {
+		return
+	}
+	for _, x := range d.found.Logs {
+		if x.State == control.LogOff && x.Path != "journal" {
+			d.warn("sources.unread", "add it to logs.sources with type "+string(x.Type)+", or set logs.discovery: true", "%s exists and is not read", x.Path)
 		}
 	}
-}
-
-// covered reports whether a configured source reads a file.
-func covered(cfg *config.Config, path string) bool {
-	return slices.ContainsFunc(cfg.Logs.Sources, func(s config.Source) bool {
-		ok, err := filepath.Match(s.Path, path)
-		return s.Path == path || err == nil && ok
-	})
+	for _, n := range d.found.Notes {
+		d.warn("sources.unread", "name the log in logs.sources", "%s", n)
+	}
 }
 
 func (d *doctor) activeSource(id string, x *control.SourceStatus) {

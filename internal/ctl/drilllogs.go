@@ -12,7 +12,6 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/drill"
-	"github.com/sentinel-ai/sentinel-ai/internal/host"
 )
 
 // sortDoors puts doors in the order of their ports, IPv4 first.
@@ -147,9 +146,13 @@ func (x *exercise) whyUnseen(ctx context.Context, before []control.SourceStatus)
 				"correct logs.sources[].type; sentinelctl logs unparsed shows the lines"})
 		}
 	}
-	for _, c := range host.Discover("/") {
-		if !slices.ContainsFunc(st.Sources, func(s control.SourceStatus) bool { return s.ID == c.Path || s.Path == c.Path }) {
-			out = append(out, cause{"log-unknown", c.Path + " exists and is not read", "add it to logs.sources, or set logs.discovery: true"})
+	found, err := x.client.Discover(ctx)
+	if err != nil {
+		return out
+	}
+	for _, c := range found.Logs {
+		if c.State == control.LogOff {
+			out = append(out, cause{"log-unknown", c.Path + " exists and is not read", c.Hint})
 		}
 	}
 	if len(out) == 0 {

@@ -252,6 +252,15 @@ func (f *fake) Sources(context.Context, control.Peer) (*control.SourcesResult, e
 	return &control.SourcesResult{Sources: f.sources()}, nil
 }
 
+func (f *fake) Discover(context.Context, control.Peer) (*control.DiscoverResult, error) {
+	return &control.DiscoverResult{Logs: []control.DiscoveredLog{
+		{Path: "journal", Type: sentinel.TypeJournal, By: []string{"systemd-journald runs"}, State: control.LogRead},
+		{Path: "/var/log/auth.log", Type: sentinel.TypeSSH, By: []string{"usual place"}, State: control.LogCopy, Problem: "left out: the journal has all of it"},
+		{Path: "/srv/shop/access.log", Type: sentinel.TypeNginx, By: []string{"/etc/nginx/sites-enabled/shop:12", "unit nginx.service"}, State: control.LogDenied,
+			Problem: "permission denied", Hint: "usermod -aG adm sentinel, then restart the agent"},
+	}, Notes: []string{"httpd.service runs, and none of its logs was found: name them in logs.sources"}}, nil
+}
+
 func (f *fake) Unparsed(context.Context, control.Peer, control.UnparsedParams) (*control.UnparsedResult, error) {
 	return &control.UnparsedResult{Lines: 142_947, Unparsed: 97, Shapes: []control.UnparsedShape{{Source: "/var/log/app.log", Shape: "# [worker-#] job # done in #ms", Sample: "x", Count: 96, Last: clock.Add(-5 * time.Minute)}}}, nil
 }

@@ -31,7 +31,7 @@ func newLogs(a *app) *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(newTail(a), newUnparsed(a))
+	c.AddCommand(newDiscover(a), newTail(a), newUnparsed(a))
 	return c
 }
 

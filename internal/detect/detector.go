@@ -48,6 +48,7 @@ type Detector struct {
 	owned      owned
 	tick       uint64
 	now        moment
+	repeat     int           // how often the event in hand happened, unless another source said so
 	weights    []classWeight // by class
 	classSeeds []uint64
 	results    []Result
@@ -128,8 +129,6 @@ func (d *Detector) releaseSketch(e *entry) {
 // (none for steps that completed nothing), are valid until the next call. m may
 // be nil: detections are then without evidence.
 //
-// ev.Repeat is lowered to how often no other source has said the event.
-//
 // An event that only counts allocates nothing once its counters have grown.
 func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.Match, now time.Time) []Result {
 	if len(matches) == 0 && len(d.bases) == 0 {
@@ -137,12 +136,10 @@ func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.M
 	}
 	d.begin(ev, now)
 	if len(matches) > 0 {
-		n := d.repeats(ev)
-		if n == 0 {
+		if d.repeat = d.repeats(ev); d.repeat == 0 {
 			d.stats.Duplicates++
 			return nil
 		}
-		ev.Repeat = n
 	}
 	for i := range d.bases {
 		b := &d.bases[i]
@@ -152,7 +149,7 @@ func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.M
 		if key, ok := d.key(b.counter, ev, &d.none); ok {
 			key = d.hash.word(key, uint64(population(ev.Type)))
 			if b.wanted(key, d.asks(b.counter, matches), d.now.sec) {
-				d.touch(b.counter, key, ev, &d.none, max(ev.Repeat, 1))
+				d.touch(b.counter, key, ev, &d.none, d.repeat)
 			}
 		}
 	}
@@ -189,6 +186,7 @@ func (d *Detector) asks(all *counter, matches []rule.Match) bool {
 // begin puts the scratch memory and the event's time right.
 func (d *Detector) begin(ev *sentinel.Event, now time.Time) {
 	d.tick++
+	d.repeat = max(ev.Repeat, 1)
 	d.results, d.steps, d.fed, d.guards, d.done = d.results[:0], d.steps[:0], d.fed[:0], d.guards[:0], d.done[:0]
 	t := ev.Time
 	if t.IsZero() {
@@ -271,7 +269,7 @@ func (d *Detector) result(r int32, aggregated bool, count, weight int) *Result {
 
 // single handles a rule that fires on one event.
 func (d *Detector) single(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.Match) {
-	res := d.result(mt.Rule, false, 1, max(ev.Repeat, 1))
+	res := d.result(mt.Rule, false, 1, d.repeat)
 	var e *entry
 	if p.main != nil {
 		if key, ok := d.key(p.main, ev, mt); ok {

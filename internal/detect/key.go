@@ -74,7 +74,7 @@ func (d *Detector) field(seed uint64, f rule.Field, ev *sentinel.Event, mt *rule
 // weight is how many events the line counts for a class of conditions: its
 // repeats, or what it adds to the login attempt that it is about.
 func (d *Detector) weight(class int, ev *sentinel.Event, mt *rule.Match) int {
-	n := max(ev.Repeat, 1)
+	n := d.repeat
 	if class < 0 || ev.AuthStep == sentinel.AuthStepNone {
 		return n
 	}

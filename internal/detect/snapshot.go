@@ -289,15 +289,19 @@ func (j *joiner) load(r *savedReader) {
 func (w *twins) append(b []byte) []byte {
 	n := 0
 	for i := range w.slots {
-		if w.slots[i].open != 0 {
+		if w.slots[i].count[0] != 0 {
 			n++
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(n))
 	for i := range w.slots {
-		if t := w.slots[i]; t.open != 0 {
+		if t := w.slots[i]; t.count[0] != 0 {
 			b = binary.LittleEndian.AppendUint16(b, uint16(i))
-			b = appendWords(b, []uint32{t.tag, t.source, t.at, t.open})
+			b = appendWords(b, []uint32{t.tag, t.made})
+			for k, c := range t.count {
+				b = binary.LittleEndian.AppendUint16(b, t.source[k])
+				b = binary.LittleEndian.AppendUint16(b, c)
+			}
 		}
 	}
 	return b
@@ -310,7 +314,11 @@ func (w *twins) load(r *savedReader) {
 	}
 	for range n {
 		i := r.u16() % twinSlots
-		w.slots[i] = twin{tag: r.u32(), source: r.u32(), at: r.u32(), open: r.u32()}
+		t := &w.slots[i]
+		t.tag, t.made = r.u32(), r.u32()
+		for k := range t.count {
+			t.source[k], t.count[k] = r.u16(), r.u16()
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 const (
 	twinSlots   = 4096
 	twinWays    = 4 // sources of one message
-	twinSeconds = 60
+	twinSeconds = 30
 )
 
 type twins struct {

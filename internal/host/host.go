@@ -1,6 +1,5 @@
 // Package host asks the machine what the agent must know about it: which
-// addresses must never be blocked, which usual log files exist, and what the
-// process itself uses.
+// addresses must never be blocked, and what the process itself uses.
 package host
 
 import (
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -160,56 +158,4 @@ func isZero(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// Candidate is a usual log file that exists.
-type Candidate struct {
-	Path string
-	Type sentinel.SourceType
-}
-
-// usual are the places of log files by distribution, in order of preference:
-// what a glob or a later entry names again is left out.
-var usual = [...]Candidate{
-	{"/var/log/auth.log", sentinel.TypeSSH},
-	{"/var/log/secure", sentinel.TypeSSH},
-	{"/var/log/nginx/access.log", sentinel.TypeNginx},
-	{"/var/log/nginx/error.log", sentinel.TypeNginx},
-	{"/var/log/nginx/*access*.log", sentinel.TypeNginx},
-	{"/var/log/nginx/*/access.log", sentinel.TypeNginx},
-	{"/var/log/apache2/access.log", sentinel.TypeApache},
-	{"/var/log/apache2/error.log", sentinel.TypeApache},
-	{"/var/log/apache2/*access*.log", sentinel.TypeApache},
-	{"/var/log/apache2/*/access.log", sentinel.TypeApache},
-	{"/var/log/httpd/access_log", sentinel.TypeApache},
-	{"/var/log/httpd/error_log", sentinel.TypeApache},
-	{"/var/log/syslog", sentinel.TypeSyslog},
-	{"/var/log/messages", sentinel.TypeSyslog},
-}
-
-// Discover returns the usual log files that exist below root ("/" on a real
-// host), without duplicates. Paths are absolute on the host.
-func Discover(root string) []Candidate {
-	var out []Candidate
-	seen := make(map[string]bool)
-	for _, u := range usual {
-		paths, _ := filepath.Glob(filepath.Join(root, u.Path)) // our patterns are valid
-		for _, p := range paths {
-			info, err := os.Stat(p)
-			if err != nil || !info.Mode().IsRegular() {
-				continue
-			}
-			if real, err := filepath.EvalSymlinks(p); err == nil && seen[real] {
-				continue
-			} else if err == nil {
-				seen[real] = true
-			}
-			rel, err := filepath.Rel(root, p)
-			if err != nil {
-				continue
-			}
-			out = append(out, Candidate{filepath.Join("/", rel), u.Type})
-		}
-	}
-	return out
 }

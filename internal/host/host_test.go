@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-
-	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
 func TestAddressesHasLoopback(t *testing.T) {
@@ -95,29 +93,6 @@ func TestConnected(t *testing.T) {
 	}
 	if !got[there] || !got[any] || got[other] || got[away] {
 		t.Errorf("got %v, want only %s and %s", got, there, any)
-	}
-}
-
-func TestDiscover(t *testing.T) {
-	root := t.TempDir()
-	for _, name := range []string{"auth.log", "nginx/access.log", "nginx/shop.access.log", "nginx/blog/access.log", "syslog", "other.log"} {
-		path := filepath.Join(root, "var/log", name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := []Candidate{
-		{"/var/log/auth.log", sentinel.TypeSSH},
-		{"/var/log/nginx/access.log", sentinel.TypeNginx},
-		{"/var/log/nginx/shop.access.log", sentinel.TypeNginx},
-		{"/var/log/nginx/blog/access.log", sentinel.TypeNginx},
-		{"/var/log/syslog", sentinel.TypeSyslog},
-	}
-	if got := Discover(root); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
