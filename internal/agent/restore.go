@@ -30,7 +30,9 @@ func Restore(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer st.Close()
-	a := &Agent{log: log, store: st, file: cfg, admins: newAdmins(utmpPath, host.SessionsDir), names: host.NewNames()}
+	a := &Agent{
+		log: log, store: st, file: cfg, admins: newAdmins(utmpPath, host.SessionsDir), names: host.NewNames(), tally: newTally(),
+	}
 	a.cfg = a.withRuntime(cfg)
 	now := time.Now()
 	stored, err := st.BlocksInForce(ctx, now)

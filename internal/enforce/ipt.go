@@ -10,11 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
-
-	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
 // IPTConfig tunes an IPT. The zero value is right outside tests.
@@ -54,32 +51,6 @@ type IPT struct {
 	watched map[string]int // elements by set
 }
 
-// iptFamily is one address family of an IPT.
-type iptFamily struct {
-	v6      bool
-	program string
-	// missing says why the host has nothing of this family, nil if it has. Then
-	// nothing of it is enforced, and nothing needs to be.
-	missing error
-	allow   *ipSet
-	block   *ipSet
-	limits  map[sentinel.Rate]*ipSet
-	// rules are the lines of ours as the program shows them, once written.
-	rules []string
-	// written are the rates that the rules are for.
-	written []sentinel.Rate
-}
-
-// ipSet is a set of ipset: what should be in it and what is.
-type ipSet struct {
-	name   string
-	elems  map[netip.Prefix]entry
-	dirty  []netip.Prefix
-	wanted int // elements that should be in it
-	held   int // and those that are
-	exists bool
-}
-
 // maxRates is how many different rates there may be at a time.
 const maxRates = 16
 
@@ -101,74 +72,6 @@ func NewIPT(cfg IPTConfig) *IPT {
 			newIPTFamily(false, cmp.Or(cfg.Command4, "iptables")), newIPTFamily(true, cmp.Or(cfg.Command6, "ip6tables")),
 		},
 	}
-}
-
-func newIPTFamily(v6 bool, program string) *iptFamily {
-	digit := "4"
-	if v6 {
-		digit = "6"
-	}
-	return &iptFamily{
-		v6: v6, program: program, allow: newIPSet("allow" + digit), block: newIPSet("block" + digit), limits: make(map[sentinel.Rate]*ipSet),
-	}
-}
-
-func newIPSet(name string) *ipSet {
-	return &ipSet{name: setPrefix + name, elems: make(map[netip.Prefix]entry)}
-}
-
-// limit returns the set of a rate.
-func (f *iptFamily) limit(r sentinel.Rate) *ipSet {
-	s := f.limits[r]
-	if s == nil {
-		s = newIPSet("limit" + f.digit() + "-" + strings.ReplaceAll(r.String(), "/", ""))
-		f.limits[r] = s
-	}
-	return s
-}
-
-func (f *iptFamily) digit() string { return f.allow.name[len(f.allow.name)-1:] }
-
-// sets returns all of them: what is allowed first.
-func (f *iptFamily) sets() []*ipSet {
-	out := []*ipSet{f.allow, f.block}
-	for _, r := range f.rates() {
-		out = append(out, f.limits[r])
-	}
-	return out
-}
-
-// rates returns those of the limits, sorted.
-func (f *iptFamily) rates() []sentinel.Rate {
-	out := make([]sentinel.Rate, 0, len(f.limits))
-	for r := range f.limits {
-		out = append(out, r)
-	}
-	slices.SortFunc(out, func(a, b sentinel.Rate) int { return cmp.Or(cmp.Compare(a.Per, b.Per), cmp.Compare(a.Count, b.Count)) })
-	return out
-}
-
-// put stores an entry, or forgets it if nothing is left of it.
-func (s *ipSet) put(p netip.Prefix, e entry) {
-	old := s.elems[p]
-	s.wanted += one(e.want) - one(old.want)
-	s.held += one(e.have) - one(old.have)
-	if e == (entry{}) {
-		delete(s.elems, p)
-	} else {
-		s.elems[p] = e
-	}
-}
-
-// want notes the end that an element should have, 0 for none.
-func (s *ipSet) want(p netip.Prefix, end int64) {
-	e := s.elems[p]
-	if e.want == end {
-		return
-	}
-	e.want = end
-	s.put(p, e)
-	s.dirty = append(s.dirty, p)
 }
 
 // Name implements Backend.
@@ -203,15 +106,9 @@ func (n *IPT) finish(ctx context.Context, known bool) (rep Report, err error) {
 		rep.Drift = 0 // nothing was known to differ from
 	}
 	for _, f := range n.families {
-		rep.Want += f.block.wanted
-		rep.Have += f.block.held
-		for _, s := range f.limits {
-			rep.Want += s.wanted
-			rep.Have += s.held
-		}
-		if f.missing != nil { // nobody of this family can reach the host
-			rep.Have = rep.Want
-		}
+		want, have := f.count()
+		rep.Want += want
+		rep.Have += have
 	}
 	if len(rep.Samples) > 0 {
 		n.samples = rep.Samples
@@ -275,39 +172,11 @@ func (n *IPT) merge(c Change) {
 	}
 }
 
-// halves splits all of an address family in two, since a set cannot hold it.
-func halves(p netip.Prefix) []netip.Prefix {
-	if p.Bits() > 0 {
-		return []netip.Prefix{p}
-	}
-	upper := p.Addr().AsSlice()
-	upper[0] = 0x80
-	a, _ := netip.AddrFromSlice(upper)
-	return []netip.Prefix{netip.PrefixFrom(p.Addr(), 1), netip.PrefixFrom(a, 1)}
-}
-
 func (n *IPT) family(p netip.Prefix) *iptFamily {
 	if p.Addr().Is4() {
 		return n.families[0]
 	}
 	return n.families[1]
-}
-
-// want notes what a network should be; it is in one of the sets at most.
-func (f *iptFamily) want(p netip.Prefix, v force) {
-	blocked := v.expires
-	if !v.rate.IsZero() {
-		blocked = 0
-	}
-	f.block.want(p, blocked)
-	for r, s := range f.limits {
-		if r != v.rate {
-			s.want(p, 0)
-		}
-	}
-	if !v.rate.IsZero() {
-		f.limit(v.rate).want(p, v.expires)
-	}
 }
 
 // settle makes the kernel equal to what is wanted. If a set vanishes under its
@@ -404,24 +273,6 @@ func (n *IPT) hasIPv6() (has bool) {
 	return has
 }
 
-// dropEmptyLimits forgets limits that nothing is in and nothing should be.
-func (f *iptFamily) dropEmptyLimits() {
-	for r, s := range f.limits {
-		if s.wanted == 0 && s.held == 0 {
-			delete(f.limits, r)
-		}
-	}
-}
-
-// refuse notes that a set cannot be.
-func (s *ipSet) refuse(rep *Report) {
-	for p, e := range s.elems {
-		if e.want != 0 {
-			rep.reject(p, 1, errRates)
-		}
-	}
-}
-
 // destroyOthers removes sets of ours that belong to this family and that no rule
 // needs any more.
 func (n *IPT) destroyOthers(f *iptFamily) error {
@@ -443,9 +294,6 @@ func (n *IPT) destroyOthers(f *iptFamily) error {
 	return nil
 }
 
-// spare is the name of the set that is exchanged for one of a wrong shape.
-func (f *iptFamily) spare() string { return setPrefix + "spare" + f.digit() }
-
 // Remove implements Backend.
 func (n *IPT) Remove(ctx context.Context) error {
 	n.loaded = false
@@ -455,74 +303,4 @@ func (n *IPT) Remove(ctx context.Context) error {
 		}
 	}
 	return removeIPT(ctx, n.command, [2][]string{{n.families[0].program}, {n.families[1].program}})
-}
-
-// publish tells Watch what the sets hold.
-func (n *IPT) publish() {
-	held := make(map[string]int)
-	for _, f := range n.families {
-		if f.missing != nil {
-			continue
-		}
-		for _, s := range f.sets() {
-			if s.exists {
-				held[s.name] = s.held
-			}
-		}
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.watched = held
-}
-
-// pollEvery is the pause between two looks at the sets.
-const pollEvery = time.Second
-
-// Watch implements Watcher: once a second it asks the kernel how many elements
-// the sets have and how many rules look into them. It returns nil when ctx ends.
-func (n *IPT) Watch(ctx context.Context, changed func()) error {
-	c, err := dial(n.cfg.NetNS)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	changed() // what happened before was not seen
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		found, err := c.headers("")
-		if err != nil {
-			return fmt.Errorf("looking at the sets: %w", err)
-		}
-		if n.foreign(found) {
-			changed()
-		}
-	}
-}
-
-// foreign reports whether the sets differ from what we left: one is missing,
-// another number of rules looks into it, or it has lost or gained many elements.
-// Some end by themselves at any time; the check of the minute compares each.
-func (n *IPT) foreign(found []setHeader) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	seen := 0
-	for _, h := range found {
-		held, ours := n.watched[h.name]
-		if !ours {
-			continue
-		}
-		seen++
-		off := int(h.elements) - held
-		few := 8 + held/10
-		if h.references != 1 || off > few || off < -few || h.elements == 0 && held > 0 {
-			return true
-		}
-	}
-	return seen < len(n.watched)
 }
