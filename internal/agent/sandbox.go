@@ -107,7 +107,7 @@ func (a *Agent) needsFirewall(c *sandbox.Config) {
 		c.Capabilities = append(c.Capabilities, unix.CAP_NET_RAW)
 	}
 	if slices.Contains(names, enforce.NameUFW) {
-		c.Programs = append(c.Programs, "ufw", "python3", "sh", "modprobe", "sysctl")
+		c.Programs = append(c.Programs, "ufw", "python3", "sh", "cat", "modprobe", "sysctl")
 		c.Write = append(c.Write, "/etc/ufw", "/lib/ufw", "/var/lib/ufw", "/run", "/tmp")
 		c.Capabilities = nil // it asks for root
 	}

@@ -186,6 +186,35 @@ func TestFaultUFW(t *testing.T) {
 	})
 }
 
+// The enforcer goes on until all is done that a call left, up to the bound.
+func TestUFWInParts(t *testing.T) {
+	ns := netnstest.New(t)
+	rules := filepath.Join(t.TempDir(), "rules")
+	program := script(t, "ufw", `shift
+case "$1 $2" in
+status*) echo "Status: active" ;;
+"show added") cat `+rules+` 2>/dev/null ;;
+"prepend deny") echo "ufw deny from $4 comment 'sentinel'" >> `+rules+` ;;
+*) exit 1 ;;
+esac
+exit 0
+`)
+	d := NewDesired()
+	d.Load(manyBlocks(MaxUFW+10), nil)
+	e := New(d, NewUFW(UFWConfig{NetNS: ns.FD(), Program: program}), Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	netnstest.Eventually(t, 2*time.Minute, "all rules are there that may be", func() bool {
+		s := e.Status()
+		return s.Actual == MaxUFW && s.Desired == MaxUFW+10 && s.Rejected == 10 && s.Samples[0].Error == errUFWFull.Error()
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // Whatever lies in the others is in no part, everything else in exactly one.
 func TestCarve(t *testing.T) {
 	for _, c := range []struct{ p, others, want string }{

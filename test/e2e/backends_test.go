@@ -191,3 +191,61 @@ func TestFaultReboot(t *testing.T) {
 		}
 	})
 }
+
+// On a host with ufw: the own table stands beside it, or ufw's command does the
+// blocking.
+func TestFaultUFWAgent(t *testing.T) {
+	t.Parallel()
+	need(t, "ufw")
+	// Files of its own, and ufw turned on, in the agent's mount namespace.
+	private := func(dir string) string {
+		return strings.ReplaceAll(`
+			[ -e DIR/etc ] || { cp -a /etc/ufw DIR/etc; cp -a /etc/default/ufw DIR/default; mkdir DIR/run; }
+			sed -i 's/^IPT_SYSCTL=.*/IPT_SYSCTL=/; s/^IPV6=.*/IPV6=yes/' DIR/default
+			mount --make-rprivate /
+			mount --bind DIR/etc /etc/ufw
+			mount --bind DIR/default /etc/default/ufw
+			mount --bind DIR/run /run
+			ufw --force enable >/dev/null
+			ufw allow 7/tcp >/dev/null`, "DIR", dir)
+	}
+	for _, backend := range []string{"auto", "ufw"} {
+		t.Run("E14 an attacker is blocked on a host with ufw, backend "+backend, func(t *testing.T) {
+			l := newLab(t)
+			log := newLog(t, filepath.Join(tempDir(t), "auth.log"))
+			dir := tempDir(t)
+			a := newAgent(t, l.victim, settings{logs: map[string]string{log.path: "ssh"}, response: []string{"firewall: {backend: " + backend + "}"}})
+			a.shell = private(dir)
+			a.start(t)
+			a.ready(t)
+			s := a.status()
+			if backend == "auto" && (s.Firewall.Backend != "nftables" || !strings.Contains(s.Firewall.Reason, "beside ufw")) ||
+				backend == "ufw" && (s.Firewall.Backend != "ufw" || !strings.Contains(s.Firewall.Reason, "slow")) {
+				t.Errorf("the firewall is %+v", s.Firewall)
+			}
+			l.open(t, evil[0])
+			log.write(t, failures(evil[0].String(), 10)...)
+			l.cut(t, evil[0])
+			l.open(t, good)
+			added, err := os.ReadFile(dir + "/etc/user.rules")
+			must(t, err)
+			if got := strings.Contains(string(added), evil[0].String()); got != (backend == "ufw") {
+				t.Errorf("ufw's rules are %s", added)
+			}
+			if code := a.stop(t); code != 0 || l.reaches(evil[0]) {
+				t.Errorf("a stop with exit code %d, or the block went with it", code)
+			}
+			a.start(t)
+			a.ready(t)
+			if l.reaches(evil[0]) {
+				t.Error("it is open after a restart")
+			}
+			c := a.client(t)
+			within(t, func(ctx context.Context) error {
+				_, err := c.Unblock(ctx, control.UnblockParams{IP: network(t, evil[0].String())})
+				return err
+			})
+			l.open(t, evil[0])
+		})
+	}
+}
