@@ -365,7 +365,7 @@ func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
 	for _, c := range closed {
 		p.closed = append(p.closed, decide.PastCase(c))
 	}
-	if p.good, err = a.store.Regulars(ctx, now.Add(-escalation), decide.MaxRegulars); err != nil {
+	if p.good, err = a.store.Regulars(ctx, now.Add(-max(escalation, a.cfg.Response.KeyLogins)), decide.MaxRegulars); err != nil {
 		return p, fmt.Errorf("reading what is known of addresses: %w", err)
 	}
 	return p, nil

@@ -47,6 +47,8 @@ type Agent interface {
 	Allow(ctx context.Context, peer Peer, p AllowParams) (*AllowResult, error)
 	Disallow(ctx context.Context, peer Peer, p AllowParams) (*AllowResult, error)
 	Allowed(ctx context.Context, peer Peer) (*AllowListResult, error)
+	Suggest(ctx context.Context, peer Peer) (*SuggestResult, error)
+	Address(ctx context.Context, peer Peer, p AddressParams) (*Address, error)
 
 	Rules(ctx context.Context, peer Peer, p RulesParams) (*RulesResult, error)
 	Rule(ctx context.Context, peer Peer, p RuleParams) (*RuleResult, error)

@@ -53,6 +53,8 @@ func TestEveryCall(t *testing.T) {
 		{"allow {IP:2001:db8::7 Name: Reason:mine}", func() (any, error) { return c.Allow(ctx, AllowParams{IP: ip, Reason: "mine"}) }},
 		{"allow {IP: Name:office.example.net Reason:}", func() (any, error) { return c.Allow(ctx, AllowParams{Name: "Office.example.net."}) }},
 		{"disallow {IP:2001:db8::7 Name: Reason:}", func() (any, error) { return c.Disallow(ctx, AllowParams{IP: ip}) }},
+		{"suggest <nil>", func() (any, error) { return c.Suggest(ctx) }},
+		{"address {IP:2001:db8::7}", func() (any, error) { return c.Address(ctx, AddressParams{ip}) }},
 		{"allowed <nil>", func() (any, error) { return c.Allowed(ctx) }},
 		{"rule {ID:a}", func() (any, error) { return c.Rule(ctx, "a") }},
 	} {

@@ -130,6 +130,16 @@ func (f *fake) Confirm(_ context.Context, peer Peer, p ConfirmParams) (*BlockRes
 	return &BlockResult{Block: sentinel.BlockRecord{Prefix: p.IP.Entity(), Origin: sentinel.OriginCLI}, Applied: true}, nil
 }
 
+func (f *fake) Suggest(_ context.Context, peer Peer) (*SuggestResult, error) {
+	f.note("suggest", peer, nil)
+	return &SuggestResult{}, nil
+}
+
+func (f *fake) Address(_ context.Context, peer Peer, p AddressParams) (*Address, error) {
+	f.note("address", peer, p)
+	return &Address{IP: p.IP}, nil
+}
+
 // Blocks serves pages of at most 1000 of f.big blocks.
 func (f *fake) Blocks(_ context.Context, peer Peer, p BlocksParams) (*BlocksResult, error) {
 	f.note("blocks", peer, p)

@@ -48,6 +48,8 @@ func methods() []method {
 		full(MethodAllow, RoleAdmin, Agent.Allow),
 		full(MethodDisallow, RoleAdmin, Agent.Disallow),
 		bare(MethodAllowed, RoleMember, Agent.Allowed),
+		bare(MethodSuggest, RoleMember, Agent.Suggest),
+		full(MethodAddress, RoleMember, Agent.Address),
 		full(MethodRules, RoleMember, Agent.Rules),
 		full(MethodRule, RoleMember, Agent.Rule),
 	}

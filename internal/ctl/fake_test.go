@@ -394,6 +394,26 @@ func (f *fake) Allowed(context.Context, control.Peer) (*control.AllowListResult,
 	}}, nil
 }
 
+func (f *fake) Suggest(context.Context, control.Peer) (*control.SuggestResult, error) {
+	n := control.Network{Prefix: netip.MustParsePrefix("192.0.2.10/32")}
+	return &control.SuggestResult{Suggestions: []control.Suggestion{{Prefix: n, Reason: "alice logged in with a key on 2026-02-08; logins in all: 12", Command: "sentinelctl whitelist add 192.0.2.10"}}}, nil
+}
+
+func (f *fake) Address(_ context.Context, _ control.Peer, p control.AddressParams) (*control.Address, error) {
+	r := &control.Address{IP: p.IP, Protections: []control.AllowEntry{}, Blocks: []sentinel.BlockRecord{}, Recent: []control.ThreatRow{}, Actions: []sentinel.Action{}}
+	if p.IP.String() != "203.0.113.42" {
+		return r, nil
+	}
+	r.Blocks, r.Recent = f.blocks[:1], threatRows()[:1]
+	r.Protections = []control.AllowEntry{{Prefix: p.IP, Kind: "key", Reason: "alice logged in with a key on 2026-02-08"}}
+	r.FirstSeen, r.LastSeen, r.Events, r.Threats, r.Score, r.Earlier = clock.Add(-90*24*time.Hour), clock.Add(-2*time.Minute), 1512, 3, 0.45, 2
+	r.Good = sentinel.Regular{Logins: 12, Days: 9, Since: clock.Add(-20 * 24 * time.Hour), KeyLogin: clock.Add(-30 * time.Hour), KeyUser: "alice"}
+	r.Graded = "alice logged in with a key on 2026-02-08"
+	r.Network, r.Neighbours = control.Network{Prefix: netip.MustParsePrefix("203.0.113.0/24")}, 3
+	r.Actions = []sentinel.Action{{ID: "01B2", Created: clock.Add(-2 * time.Minute), Type: "block", Status: "active", Origin: sentinel.OriginRule, Reason: "SSH_BRUTE_001: 12 failures"}}
+	return r, nil
+}
+
 func (f *fake) Rules(context.Context, control.Peer, control.RulesParams) (*control.RulesResult, error) {
 	return &control.RulesResult{Rules: []control.RuleRow{
 		{ID: "SSH_BRUTE_001", Name: "SSH brute force", Type: "brute_force", Severity: sentinel.High, Confidence: 1, Sources: []string{"ssh"}, Enabled: true, File: "ssh.yml", Line: 1, Matches: 1412, Fired: 4},

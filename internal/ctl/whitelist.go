@@ -16,7 +16,7 @@ func newWhitelist(a *app) *cobra.Command {
 	return group("whitelist", "Addresses that are never blocked",
 		newAllow(a, "add", "Never block an address or network; its automatic blocks are lifted", (*control.Client).Allow),
 		newAllow(a, "remove", "Take an address or network off the whitelist", (*control.Client).Disallow),
-		newAllowed(a))
+		newAllowed(a), newSuggest(a))
 }
 
 func newAllow(a *app, use, shortText string, call func(*control.Client, context.Context, control.AllowParams) (*control.AllowResult, error)) *cobra.Command {

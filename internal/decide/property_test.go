@@ -140,6 +140,9 @@ func drawDetection(t *rapid.T, now time.Time) *sentinel.Detection {
 	if n>>40%4 == 0 {
 		det.Window, det.Threshold = time.Minute, 5
 	}
+	if n>>46%8 == 0 {
+		det.Limit, det.LimitOnly = sentinel.Rate{Count: 10, Per: time.Minute}, n>>49%2 == 0
+	}
 	if n>>42%4 == 0 {
 		det.BlockFor = time.Duration(n>>44%1000) * time.Minute
 	}
@@ -179,22 +182,24 @@ func drawOrder(t *rapid.T, d *Decider) sentinel.Order {
 	return o
 }
 
-// A12: whatever comes in whatever order, nothing protected is ever blocked, no
-// bound is exceeded, and the allowlist has no part in a score.
-func TestAnySequence(t *testing.T) {
-	batches := 100 // of 100 sequences each
-	if testing.Short() {
-		batches = 3
-	}
-	for range batches {
-		rapid.Check(t, func(t *rapid.T) {
-			w := newWorld()
-			for range rapid.IntRange(1, 40).Draw(t, "steps") {
-				w.step(t)
-				w.check(t)
-			}
-		})
-	}
+// Whatever comes in whatever order, nothing protected is ever blocked, no bound is
+// exceeded, and the allowlist has no part in a score.
+func TestFaultAnySequence(t *testing.T) {
+	t.Run("A12 10,000 random sequences of attacks, orders, logins and restarts", func(t *testing.T) {
+		batches := 100 // of 100 sequences each
+		if testing.Short() {
+			batches = 3
+		}
+		for range batches {
+			rapid.Check(t, func(t *rapid.T) {
+				w := newWorld()
+				for range rapid.IntRange(1, 40).Draw(t, "steps") {
+					w.step(t)
+					w.check(t)
+				}
+			})
+		}
+	})
 }
 
 func (w *world) step(t *rapid.T) {
@@ -223,7 +228,8 @@ func (w *world) step(t *rapid.T) {
 		}
 	case k < 17:
 		addr := ip(rapid.SampledFrom(addresses).Draw(t, "admin"))
-		list := w.d.Allowlist().Replacing([]Protection{{Prefix: netip.PrefixFrom(addr.WithZone(""), addr.BitLen()), Kind: KindAdmin}}, KindAdmin)
+		kind := rapid.SampledFrom([]Kind{KindAdmin, KindAdmin, KindName, KindKey}).Draw(t, "kind")
+		list := w.d.Allowlist().Replacing([]Protection{{Prefix: netip.PrefixFrom(addr.WithZone(""), addr.BitLen()), Kind: kind}}, kind)
 		w.apply(t, w.d.SetAllow(w.now, list))
 	case k < 18:
 		w.restart()
@@ -231,8 +237,14 @@ func (w *world) step(t *rapid.T) {
 		scope := sentinel.Entity(ip(rapid.SampledFrom(addresses).Draw(t, "seen")))
 		w.d.Seen(w.now, scope, "", "web", 2)
 		w.bare.Seen(w.now, scope, "", "web", 2)
+		// What is good about an address changes what is done, never the score.
+		w.d.Login(w.now, w.now, scope.Addr(), "alice", rapid.Bool().Draw(t, "key"))
+		w.d.Used(w.now, w.now, scope.Addr())
 	default:
 		cfg := smallConfig()
+		if rapid.Bool().Draw(t, "graded") {
+			cfg.SlowRate = sentinel.Rate{}
+		}
 		cfg.Observe, cfg.PrefixBlock = rapid.Bool().Draw(t, "observe"), rapid.Bool().Draw(t, "prefix_block")
 		w.d.Configure(cfg)
 		w.apply(t, w.d.Tick(w.now))

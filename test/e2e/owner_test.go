@@ -199,11 +199,19 @@ func TestFaultOwnerProtection(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		l.cut(t, who)
+		known, err := a.client(t).Address(t.Context(), control.AddressParams{IP: network(t, who.String())})
+		if err != nil || len(known.Blocks) != 1 || known.Good.KeyUser != "alice" || known.Earlier != 1 || len(known.Protections) != 1 || len(known.Recent) == 0 {
+			t.Errorf("%+v, %v", known, err)
+		}
 		a.stop(t)
 		a.start(t)
 		a.ready(t)
 		if !listed("key", who) || l.reaches(who) {
 			t.Errorf("after a restart %s is listed: %v, blocked: %v", who, listed("key", who), !l.reaches(who))
+		}
+		suggested, err := a.client(t).Suggest(t.Context())
+		if err != nil || len(suggested.Suggestions) != 1 || suggested.Suggestions[0].Command != "sentinelctl whitelist add "+who.String() {
+			t.Errorf("%+v, %v", suggested, err)
 		}
 	})
 	t.Run("A04 a name that moves to a blocked address opens it", func(t *testing.T) {
@@ -222,4 +230,31 @@ func TestFaultOwnerProtection(t *testing.T) {
 			t.Error("the last good address was given up")
 		}
 	})
+}
+
+// An attacker with a good history is slowed first, in the kernel too.
+func TestGradedAnswer(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	log := newLog(t, filepath.Join(tempDir(t), "auth.log"))
+	a := runAgent(t, l.victim, settings{logs: map[string]string{log.path: "ssh"}, response: []string{"key_logins: 0", "graded: {rate: 5/m}"}})
+	who := evil[0]
+	log.write(t, fmt.Sprintf("%s host sshd[77]: Accepted publickey for alice from %s port 4242 ssh2: ED25519 SHA256:abc", time.Now().Format(time.Stamp), who))
+	// Without a connection the session is over soon.
+	until(t, "the login is seen and over", func() bool {
+		known, err := a.client(t).Address(t.Context(), control.AddressParams{IP: network(t, who.String())})
+		must(t, err)
+		return known.Graded != "" && len(known.Protections) == 0
+	})
+	log.write(t, failures(who.String(), 20)...)
+	a.expect(t, "it is slowed", func(st *control.Status) bool { return st.Blocks == 1 })
+	list, err := a.client(t).Blocks(t.Context(), control.BlocksParams{})
+	if err != nil || len(list.Blocks) != 1 || list.Blocks[0].Rate.String() != "5/m" || !strings.Contains(list.Blocks[0].Reason, "alice logged in with a key") {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if th := a.threats(t); len(th) == 0 || th[0].Action != "rate_limit" {
+		t.Errorf("%+v", th)
+	}
+	until(t, "the kernel slows it", func() bool { return !l.reaches(who) })
+	l.open(t, good)
 }
