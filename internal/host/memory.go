@@ -3,6 +3,7 @@ package host
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -12,10 +13,11 @@ import (
 
 // ForgetProgram takes the pages of the program's own file out of the resident
 // set. Starting touches most of them, running few: those come back from the
-// page cache when they are used next. Nothing is lost, since they are never
-// written to.
+// page cache when they are used next. Nothing is lost: mappings that hold pages
+// which were written to are left alone, also those that are protected from
+// writing only since (of a program that is relocated when it is loaded).
 func ForgetProgram() error {
-	f, err := os.Open("/proc/self/maps")
+	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return fmt.Errorf("looking for the program's pages: %w", err)
 	}
@@ -24,19 +26,44 @@ func ForgetProgram() error {
 	if err != nil {
 		return fmt.Errorf("looking for the program's file: %w", err)
 	}
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		start, length, ok := clean(sc.Text(), exe)
-		if !ok {
-			continue
-		}
-		if _, _, e := unix.Syscall(unix.SYS_MADVISE, start, length, unix.MADV_DONTNEED); e != 0 {
+	for _, m := range cleanMappings(f, exe) {
+		if _, _, e := unix.Syscall(unix.SYS_MADVISE, m.start, m.length, unix.MADV_DONTNEED); e != 0 {
 			return fmt.Errorf("forgetting the program's pages: %w", e)
 		}
 	}
 	return nil
 }
 
-// clean reads a line of /proc/PID/maps. It is true for a private mapping of a
+type mapping struct{ start, length uintptr }
+
+// cleanMappings reads /proc/PID/smaps and returns the mappings of a file whose
+// pages are all as they are in it.
+func cleanMappings(smaps io.Reader, file string) (out []mapping) {
+	var m mapping
+	candidate, written := false, false
+	end := func() {
+		if candidate && !written {
+			out = append(out, m)
+		}
+		candidate, written = false, false
+	}
+	sc := bufio.NewScanner(smaps)
+	for sc.Scan() {
+		line := sc.Text()
+		key, rest, _ := strings.Cut(line, ":")
+		switch {
+		case strings.Contains(key, " "): // the line of the next mapping
+			end()
+			m.start, m.length, candidate = clean(line, file)
+		case key == "Anonymous" || key == "Swap":
+			written = written || strings.TrimSpace(rest) != "0 kB"
+		}
+	}
+	end()
+	return out
+}
+
+// clean reads the first line of a mapping. It is true for a private mapping of a
 // file that cannot be written to.
 func clean(line, file string) (start, length uintptr, ok bool) {
 	f := strings.Fields(line)

@@ -1,6 +1,9 @@
 package host
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestForgetProgram(t *testing.T) {
 	if err := ForgetProgram(); err != nil {
@@ -26,5 +29,27 @@ func TestCleanMappings(t *testing.T) {
 		if _, n, ok := clean(line, exe); ok != want || ok && n == 0 {
 			t.Errorf("clean(%q) is %v, %d", line, ok, n)
 		}
+	}
+}
+
+func TestWrittenMappings(t *testing.T) {
+	const exe = "/usr/bin/sentinel-agent"
+	const smaps = `562332c5b000-562332c5d000 r--p 00000000 fe:00 247278   /usr/bin/sentinel-agent
+Size:                  8 kB
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me
+562332c5d000-562332c63000 r--p 00002000 fe:00 247278   /usr/bin/sentinel-agent
+Anonymous:             4 kB
+Swap:                  0 kB
+562332c63000-562332c64000 r--p 00008000 fe:00 247278   /usr/bin/sentinel-agent
+Anonymous:             0 kB
+Swap:                  4 kB
+562332c64000-562332c65000 r-xp 00009000 fe:00 247278   /usr/bin/sentinel-agent
+Anonymous:             0 kB
+`
+	got := cleanMappings(strings.NewReader(smaps), exe)
+	if len(got) != 2 || got[0] != (mapping{0x562332c5b000, 0x2000}) || got[1] != (mapping{0x562332c64000, 0x1000}) {
+		t.Errorf("got %x; those with pages that were written to must be left out", got)
 	}
 }
