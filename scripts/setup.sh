@@ -13,6 +13,9 @@ need ipset ipset
 need ufw ufw
 need conntrack conntrack
 need ip iproute2
+need systemd-analyze systemd
+need useradd passwd
+need unshare util-linux
 need sshd openssh-server
 need ssh openssh-client
 need sshpass sshpass

@@ -85,7 +85,7 @@ func dial(ctx context.Context, path string) (*wire, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		e.NotRunning = true
-		e.Hint = "start it with 'systemctl start sentinel-agent', or name its socket with --socket"
+		e.Hint = "start it with 'sentinelctl start', or name its socket with --socket"
 	case errors.Is(err, fs.ErrPermission):
 		e.Denied = true
 		e.Hint = fmt.Sprintf("run this as root, or become a member of its group with 'usermod -aG %s %s' and log in again", DefaultGroup, userName())

@@ -116,7 +116,7 @@ func TestDialErrors(t *testing.T) {
 	for _, path := range []string{filepath.Join(dir, "none"), stale} {
 		_, err := Dial(t.Context(), path)
 		var e *DialError
-		if !errors.As(err, &e) || !e.NotRunning || !strings.Contains(err.Error(), "the agent is not running: nobody listens on "+path+" (start it with 'systemctl start sentinel-agent'") {
+		if !errors.As(err, &e) || !e.NotRunning || !strings.Contains(err.Error(), "the agent is not running: nobody listens on "+path+" (start it with 'sentinelctl start'") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

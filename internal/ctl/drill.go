@@ -160,7 +160,7 @@ func (x *exercise) prepare(ctx context.Context) bool {
 	}
 	if err != nil {
 		_, text, more := x.a.describe(nil, err)
-		x.fail("begin", []cause{{"agent-down", text, cmp.Or(more, "systemctl start sentinel-agent")}}, "the agent does not answer: nobody would be blocked")
+		x.fail("begin", []cause{{"agent-down", text, cmp.Or(more, "sentinelctl start")}}, "the agent does not answer: nobody would be blocked")
 		return false
 	}
 	if x.before.DrillLog == "" {

@@ -61,7 +61,11 @@ func (a *app) install(ctx context.Context, o service.Options, observe bool) erro
 	o.From = filepath.Clean(self)
 	o.Report = a.report
 	if err := service.Install(ctx, o); err != nil {
-		return failf(exitFailed, "%w", err)
+		f := failf(exitFailed, "%w", err)
+		if o.Root == "" && service.Systemd() {
+			return f.hint("journalctl -u sentinel-agent -n 20 says more if the agent did not start")
+		}
+		return f
 	}
 	s := a.out
 	switch {

@@ -81,7 +81,11 @@ func Install(ctx context.Context, o Options) error {
 		}
 		return s
 	}
-	steps := []step{addUser(o.Root), addGroup(o.Root)}
+	var steps []step
+	if o.Root == "" && Systemd() {
+		steps = append(steps, lookAtSystemd())
+	}
+	steps = append(steps, addUser(o.Root), addGroup(o.Root))
 	for _, d := range []struct{ path, owner string }{
 		{ConfigDir, "root"}, {ConfigDir + "/rules.d", "root"}, {ConfigDir + "/exceptions.d", "root"}, {ConfigDir + "/lists", "root"},
 		{StateDir, User},
@@ -119,6 +123,31 @@ func Install(ctx context.Context, o Options) error {
 	return run(ctx, steps, o.DryRun, o.Report)
 }
 
+// lookAtSystemd comes first, so that undoing it comes last: then the files of
+// before are back, and what ran before is to run again.
+func lookAtSystemd() step {
+	ran := false
+	return step{
+		what: "look at systemd",
+		do: func(ctx context.Context) error {
+			ran = active(ctx)
+			return command(ctx, "systemctl", "--version")
+		},
+		undo: func(ctx context.Context) error {
+			err := command(ctx, "systemctl", "daemon-reload")
+			if ran {
+				err = errors.Join(err, command(ctx, "systemctl", "restart", Unit))
+			}
+			return err
+		},
+	}
+}
+
+// active reports whether the service runs.
+func active(ctx context.Context) bool {
+	return command(ctx, "systemctl", "is-active", "--quiet", Unit) == nil
+}
+
 // systemd has systemd read the units, enable them and start the service.
 func (o *Options) systemd(enable []string, changed *bool) []step {
 	if o.Root != "" {
@@ -147,7 +176,7 @@ func (o *Options) systemd(enable []string, changed *bool) []step {
 	return append(steps, step{
 		what: "start " + Unit,
 		done: func() (string, bool) {
-			return "already", !*changed && !o.DryRun && command(context.Background(), "systemctl", "is-active", "--quiet", Unit) == nil
+			return "already", !*changed && !o.DryRun && active(context.Background())
 		},
 		do: func(ctx context.Context) error { return command(ctx, "systemctl", "restart", Unit) },
 	})

@@ -62,8 +62,12 @@ func Uninstall(ctx context.Context, r Removal) error {
 		act("stop and disable "+Unit, Systemd() && len(known) > 0, func(ctx context.Context) error {
 			return command(ctx, "systemctl", append([]string{"disable", "--now"}, known...)...)
 		})
-		act("stop the agent", r.Stop != nil, r.Stop)
-		act("remove our rules from the firewall", r.Firewall != nil, r.Firewall)
+		if r.Stop != nil {
+			act("stop the agent", true, r.Stop)
+		}
+		if r.Firewall != nil {
+			act("remove our rules from the firewall", true, r.Firewall)
+		}
 	} else {
 		act("disable "+names, len(known) > 0 && o.hasSystemd(), func(ctx context.Context) error {
 			return command(ctx, "systemctl", append([]string{"--root", o.Root, "disable"}, known...)...)

@@ -257,6 +257,32 @@ rm /run/systemctl.log /usr/local/bin/systemctl`)
 		}
 	})
 
+	t.Run("S05 the service does not start: all is undone, what ran before runs again", func(t *testing.T) {
+		h := newScratchHost(t)
+		h.prog = `
+mkdir -p /run/systemd/system
+cat >/usr/local/bin/systemctl <<'X'
+#!/bin/sh
+echo "$@" >>/run/systemctl.log
+[ "$1 $2" != "restart sentinel-agent.service" ] || [ -e /run/broken-once ] || { touch /run/broken-once; echo "Job failed."; exit 1; }
+X
+chmod 755 /usr/local/bin/systemctl
+`
+		out, code := h.sh(`
+"$B/sentinelctl" install
+rc=$?
+tail -3 /run/systemctl.log
+rm /run/systemctl.log /run/broken-once /usr/local/bin/systemctl
+(exit $rc)`)
+		if code != 1 {
+			t.Errorf("exit code %d\n%s", code, out)
+		}
+		h.want(out, "Job failed.", "journalctl -u sentinel-agent", "undo: look at systemd", "daemon-reload\nrestart sentinel-agent.service\n")
+		if left := h.left(); len(left) > 0 {
+			t.Errorf("left behind: %v\n%s", left, out)
+		}
+	})
+
 	t.Run("into the root of an image", func(t *testing.T) {
 		h := newScratchHost(t)
 		out, code := h.sh(`set -e
