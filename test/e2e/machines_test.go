@@ -6,7 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sentinel-ai/sentinel-ai/internal/control"
 )
 
 // These are the kinds of hosts that the agent is meant for. On each the drill
@@ -101,6 +106,48 @@ func TestFaultDrillJournal(t *testing.T) {
 		h.killJournald(t)
 		l.doctor(t, h.agentProc, "--drill").names(t, "log-unread", "log-unknown")
 		l.left(t, h.agentProc)
+	})
+}
+
+// The agent as its unit runs it: an ordinary user with one capability.
+func TestFaultDrillPrivileges(t *testing.T) {
+	t.Parallel()
+	const nobody, logGroup = 65534, 4242
+	l := newLab(t)
+	ssh := startSSHD(t, l)
+	must(t, os.Chown(ssh.log, 0, logGroup))
+	must(t, os.Chmod(ssh.log, 0o640))
+	a := newAgent(t, l.victim, settings{logs: map[string]string{ssh.log: "ssh"}})
+	must(t, chown(a.dir, nobody))
+	again := func(t *testing.T, groups []uint32, caps ...uintptr) {
+		t.Helper()
+		if a.proc != nil {
+			a.stop(t)
+		}
+		a.user, a.caps = &syscall.Credential{Uid: nobody, Gid: nobody, Groups: groups}, caps
+		a.start(t)
+		a.expect(t, "the agent answers", func(s *control.Status) bool {
+			return len(s.Sources) == 1 && (s.Firewall.Healthy || s.Firewall.Error != "")
+		})
+	}
+	t.Run("E20 the drill passes with an agent of least privilege", func(t *testing.T) {
+		again(t, []uint32{logGroup}, unix.CAP_NET_ADMIN)
+		l.doctor(t, a, "--drill").passes(t, "log", "established", "counter")
+		l.left(t, a)
+	})
+	t.Run("E20 the log is denied", func(t *testing.T) {
+		again(t, nil, unix.CAP_NET_ADMIN)
+		l.doctor(t, a, "--drill").names(t, "log-unread")
+		l.left(t, a)
+	})
+	t.Run("E20 the capability is missing", func(t *testing.T) {
+		l.tool(t, "nft", "delete", "table", "inet", "sentinel")
+		again(t, []uint32{logGroup})
+		d := l.doctor(t, a, "--drill")
+		d.names(t, "refused")
+		if !strings.Contains(d.text, "CAP_NET_ADMIN is missing") {
+			t.Errorf("the missing capability is not named:\n%s", d.text)
+		}
 	})
 }
 
