@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -147,10 +148,8 @@ func (a *agentProc) outcome(t *testing.T) (threats map[string]string, blocks []s
 // it found in the end is what an agent found that nobody disturbed.
 func TestFaultRestart(t *testing.T) {
 	rounds := 5
-	if text := os.Getenv("SENTINEL_KILL_ROUNDS"); text != "" {
-		var err error
-		rounds, err = strconv.Atoi(text)
-		must(t, err)
+	if os.Getenv("SENTINEL_FAULTS") == "long" {
+		rounds = 50
 	}
 	dir := tempDir(t)
 	s := newScript(t, dir)
@@ -214,6 +213,88 @@ func TestFaultRestart(t *testing.T) {
 			if want[key] == "" && shown < 40 {
 				shown++
 				t.Errorf("%s: %q, undisturbed none", key, text)
+			}
+		}
+	})
+}
+
+// Counters go on where they stood, however the agent ended.
+func TestFaultRestartCounts(t *testing.T) {
+	whole := t
+	l := newLab(t)
+	a, log := quiet(t, l)
+	lines := 0
+	write := func(t *testing.T, from netip.Addr, n int) {
+		t.Helper()
+		for range n {
+			log.write(t, failure(from.String(), lines))
+			lines++
+		}
+		a.expect(t, "it is stored", func(s *control.Status) bool { return s.Last24h.Events == uint64(lines) })
+	}
+	// enough is how many failures are one too many.
+	const enough = 5
+	last := func(t *testing.T, from netip.Addr) {
+		t.Helper()
+		if l.isCut(t, from) {
+			t.Errorf("%s is blocked before its last failure", from)
+		}
+		write(t, from, 1)
+		l.cut(t, from)
+	}
+
+	t.Run("stopped in order: nothing is read again", func(t *testing.T) {
+		write(t, evil[0], enough-1)
+		if code := a.stop(t); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		a.start(t)
+		a.ready(t)
+		if s := a.status(); s.Database.Rebuilt != nil || s.Database.Snapshot == nil || s.Database.Snapshot.Size == 0 {
+			t.Errorf("%+v", s.Database)
+		}
+		last(t, evil[0])
+	})
+	t.Run("killed, and the log is rotated and packed before the next start", func(t *testing.T) {
+		write(t, evil[1], enough-1)
+		a.kill()
+		must(t, os.Rename(log.path, log.path+".1"))
+		if out, err := exec.Command("gzip", log.path+".1").CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		log = newLog(whole, log.path)
+		a.start(t)
+		a.ready(t)
+		s := a.expect(t, "lines were read again", func(s *control.Status) bool { return s.Database.Rebuilt != nil })
+		if r := s.Database.Rebuilt; r.Lines == 0 || r.Lost != 0 || s.Last24h.Events != uint64(lines) {
+			t.Errorf("%+v, %d events", r, s.Last24h.Events)
+		}
+		last(t, evil[1])
+	})
+	t.Run("killed, and the log is gone at the next start: said", func(t *testing.T) {
+		a.stop(t)
+		a.start(t)
+		a.ready(t)
+		write(t, evil[2], enough-1)
+		a.kill()
+		for _, path := range []string{log.path, log.path + ".1.gz"} {
+			must(t, os.Remove(path))
+		}
+		log = newLog(whole, log.path)
+		a.start(t)
+		a.ready(t)
+		a.expect(t, "it is said", func(s *control.Status) bool { return hasAlarm(s, "windows", "no longer there") })
+	})
+	t.Run("the snapshot is damaged: said, and all begins anew", func(t *testing.T) {
+		write(t, evil[3], 1)
+		a.stop(t)
+		must(t, os.Truncate(a.db+".windows", 100))
+		a.start(t)
+		a.ready(t)
+		a.expect(t, "it is said", func(s *control.Status) bool { return hasAlarm(s, "windows", "begin anew") })
+		for _, n := range []int{0, 1} {
+			if !l.isCut(t, evil[n]) {
+				t.Errorf("%s is not blocked any more", evil[n])
 			}
 		}
 	})
