@@ -36,7 +36,7 @@ type pending struct {
 	// that the journal does not have yet, grown the counts for it. ticking: what
 	// is added are counts that grown has, too.
 	spans   []sentinel.Span
-	fresh   []string
+	fresh   map[string]struct{}
 	grown   []sentinel.Growth
 	ticking bool
 	// open are the cases counted as opened, so that each counts once.
@@ -90,7 +90,10 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 			}
 			p.updates[t.ID] = *t
 			if !p.ticking {
-				p.fresh = append(p.fresh, t.ID)
+				if p.fresh == nil {
+					p.fresh = make(map[string]struct{})
+				}
+				p.fresh[t.ID] = struct{}{}
 			}
 			continue
 		}

@@ -57,10 +57,14 @@ func (a *Agent) journal() *store.Journal {
 		j.Settled = w.unsettled // all that grew is in the commit whole
 		p.grown, p.fresh = nil, nil
 	} else {
-		j.Grown = p.grown
-		for _, id := range p.fresh {
+		for id := range p.fresh {
 			if t, ok := p.updates[id]; ok {
 				j.Changed = append(j.Changed, t)
+			}
+		}
+		for i := range p.grown { // what the commit has whole anyway is not grown
+			if !p.knows(&p.grown[i]) {
+				j.Grown = append(j.Grown, p.grown[i])
 			}
 		}
 	}
@@ -68,6 +72,20 @@ func (a *Agent) journal() *store.Journal {
 		return nil
 	}
 	return j
+}
+
+// knows reports whether the next commit has the state of a threat with these
+// counts.
+func (p *pending) knows(g *sentinel.Growth) bool {
+	if t, ok := p.updates[g.ID]; ok {
+		_, fresh := p.fresh[g.ID]
+		return fresh && t.EventCount == g.EventCount && t.LastSeen.Equal(g.LastSeen)
+	}
+	if !p.holds(g.ID) {
+		return false
+	}
+	t := &p.results.Threats[p.at[g.ID]]
+	return t.EventCount == g.EventCount && t.LastSeen.Equal(g.LastSeen)
 }
 
 // journaled is called after a commit.

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/gob"
 	"fmt"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -55,39 +53,23 @@ func (tx *writer) journal(j *Journal, threats []sentinel.Threat) error {
 		return fmt.Errorf("shortening the journal: %w", err)
 	}
 	var spans, about any
-	var err error
 	if len(j.Spans) > 0 {
-		if spans, err = pack(j.Spans); err != nil {
-			return err
-		}
+		spans = packSpans(j.Spans)
 	}
 	if c := (cases{Changed: j.Changed, Grown: j.Grown}); !j.Settled {
 		for i := range threats {
 			c.Whole = append(c.Whole, threats[i].ID)
 		}
 		if len(c.Changed)+len(c.Grown)+len(c.Whole) > 0 {
-			if about, err = pack(c); err != nil {
+			data, err := packCases(&c)
+			if err != nil {
 				return err
 			}
+			about = data
 		}
 	}
 	if err := tx.exec(stmtJournal, int64(j.Seq), spans, about); err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
-	}
-	return nil
-}
-
-func pack(v any) ([]byte, error) {
-	var b bytes.Buffer
-	if err := gob.NewEncoder(&b).Encode(v); err != nil {
-		return nil, fmt.Errorf("encoding the journal: %w", err)
-	}
-	return b.Bytes(), nil
-}
-
-func unpack(b []byte, v any) error {
-	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(v); err != nil {
-		return fmt.Errorf("decoding the journal: %w", err)
 	}
 	return nil
 }
@@ -110,8 +92,8 @@ func (s *Store) settle(ctx context.Context) error {
 			return err
 		}
 		found = true
-		var c cases
-		if err := unpack(data, &c); err != nil {
+		c, err := unpackCases(data)
+		if err != nil {
 			s.report.Unsettled = err.Error()
 			continue
 		}
@@ -186,7 +168,7 @@ func (s *Store) Spans(ctx context.Context, after uint64, each func(seq uint64, s
 			}
 			var spans []sentinel.Span
 			if len(data) > 0 {
-				if err := unpack(data, &spans); err != nil {
+				if spans, err = unpackSpans(data); err != nil {
 					return err
 				}
 			}

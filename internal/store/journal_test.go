@@ -198,3 +198,26 @@ func FuzzWindows(f *testing.F) {
 		}
 	})
 }
+
+func FuzzJournal(f *testing.F) {
+	threat := testThreat(testID(1), testTime)
+	at := sentinel.Position{Source: "a", Path: "/a", Inode: 7, Offset: 9, Cursor: "c"}
+	f.Add(packSpans([]sentinel.Span{{Source: "a", From: at, To: at, Read: testTime}}))
+	data, err := packCases(&cases{Grown: []sentinel.Growth{growth(threat, 1)}, Whole: []string{threat.ID}, Changed: []sentinel.Threat{threat}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if spans, err := unpackSpans(b); err == nil {
+			if again, err := unpackSpans(packSpans(spans)); err != nil || len(again) != len(spans) {
+				t.Errorf("%d spans became %d, %v", len(spans), len(again), err)
+			}
+		}
+		if c, err := unpackCases(b); err == nil {
+			if _, err := packCases(&c); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
