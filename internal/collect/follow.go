@@ -298,6 +298,7 @@ func (f *follower) drain(ctx context.Context, g *generation) error {
 	if err != nil || !changed {
 		return err
 	}
+	g.checked = false // until all of it was read
 	buf := f.c.bufs.Get().(*[]byte)
 	defer func() {
 		if buf != nil {

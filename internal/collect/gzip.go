@@ -9,15 +9,20 @@ import (
 	"math"
 )
 
-// maxUnpacked is how much is read of a compressed file, in bytes. What a
-// rotation compresses was a file before, so that this is no real limit; it ends
-// the reading of a bomb.
-const maxUnpacked = 64 << 30
+// The reading of a bomb ends after maxUnpacked bytes, or where they are more than
+// maxRatio times what they were packed into. What a rotation compresses was a
+// file before, so that the former is no real limit; logs shrink 10 to 50 times.
+const (
+	maxUnpacked = 64 << 30
+	maxRatio    = 400
+	freeRatio   = 64 << 20 // so many bytes may be packed as tightly as they like
+)
 
 // packedFile reads a gzip file as if it were plain. Reading goes forwards; a
 // step back of more than is buffered begins anew.
 type packedFile struct {
 	raw  rawFile
+	read int64 // bytes of raw that were read
 	zip  *gzip.Reader
 	at   int64  // offset, unpacked, of win's first byte
 	win  []byte // unpacked and kept
@@ -37,14 +42,26 @@ func (g *generation) unpack(stop <-chan struct{}) (*generation, error) {
 }
 
 func (p *packedFile) rewind() error {
-	p.at, p.win, p.done = 0, p.win[:0], false
-	r := bufio.NewReader(io.NewSectionReader(p.raw, 0, math.MaxInt64))
+	p.at, p.read, p.win, p.done = 0, 0, p.win[:0], false
+	r := bufio.NewReader(&countingReader{io.NewSectionReader(p.raw, 0, math.MaxInt64), &p.read})
 	if p.zip == nil {
 		z, err := gzip.NewReader(r)
 		p.zip = z
 		return err
 	}
 	return p.zip.Reset(r)
+}
+
+// countingReader counts what is read of r.
+type countingReader struct {
+	r io.Reader
+	n *int64
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	*c.n += int64(n)
+	return n, err
 }
 
 // ReadAt implements io.ReaderAt.
@@ -71,7 +88,7 @@ func (p *packedFile) ReadAt(b []byte, off int64) (int, error) {
 		}
 		n, err := p.zip.Read(p.win[have : have+unpackStep])
 		p.win = p.win[:have+n]
-		if err == io.EOF || p.at > maxUnpacked {
+		if err == io.EOF || p.at > maxUnpacked || p.at > max(freeRatio, maxRatio*p.read) {
 			p.done = true
 		} else if err != nil {
 			return 0, err

@@ -198,7 +198,7 @@ func TestActiveWhileBlocked(t *testing.T) {
 	<-done
 }
 
-func TestRotatedWhileStopped(t *testing.T) {
+func TestFaultRotatedWhileStopped(t *testing.T) {
 	rename := func(t *testing.T, path string) {
 		write(t, path, "3\n")
 		must(t, os.Rename(path, path+".1"))
@@ -228,11 +228,11 @@ func TestRotatedWhileStopped(t *testing.T) {
 			}
 			write(t, path, "6\n")
 		}, []string{"3", "4", "5", "6"}},
-		"compressed": {func(t *testing.T, path string) {
+		"C17 compressed": {func(t *testing.T, path string) {
 			rename(t, path)
 			pack(t, path+".1")
 		}, []string{"3", "4"}},
-		"compressed twice": {func(t *testing.T, path string) {
+		"C17 compressed twice": {func(t *testing.T, path string) {
 			rename(t, path)
 			must(t, shift(path, 1))
 			write(t, path, "5\n")
@@ -254,11 +254,11 @@ func TestRotatedWhileStopped(t *testing.T) {
 			must(t, os.Truncate(path, 0))
 			write(t, path, "5\n")
 		}, []string{"3", "4", "5"}},
-		"truncated and grown": {func(t *testing.T, path string) {
+		"C04 truncated and grown": {func(t *testing.T, path string) {
 			must(t, os.Truncate(path, 0))
 			write(t, path, strings.Repeat("longer than before\n", 100))
 		}, slices.Repeat([]string{"longer than before"}, 100)},
-		"deleted and made anew": {func(t *testing.T, path string) {
+		"C03 deleted and made anew": {func(t *testing.T, path string) {
 			must(t, os.Remove(path)) // ext4 gives the inode again
 			write(t, path, strings.Repeat("longer than before\n", 100))
 		}, slices.Repeat([]string{"longer than before"}, 100)},
@@ -366,7 +366,7 @@ func TestCopyTruncateBehind(t *testing.T) {
 	<-done
 }
 
-func TestDeletedButOpen(t *testing.T) {
+func deletedButOpen(t *testing.T) {
 	path := tempLog(t)
 	f, err := os.Create(path)
 	must(t, err)
