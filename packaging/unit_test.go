@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,19 +15,22 @@ import (
 // 9 and more.
 const maxExposure = 2.5
 
-// unit returns the service.
-func unit(t *testing.T) string {
+// service is the unit of the agent itself.
+const service = "sentinel-agent.service"
+
+// unit returns the text of a unit.
+func unit(t *testing.T, name string) string {
 	t.Helper()
-	text, err := Units.ReadFile("sentinel-agent.service")
+	text, err := Units.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// analyze writes the unit beside a program that exists and runs systemd-analyze
+// analyze writes a unit beside a program that exists and runs systemd-analyze
 // on it.
-func analyze(t *testing.T, args ...string) string {
+func analyze(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("systemd-analyze")
 	if err != nil {
@@ -37,8 +41,8 @@ func analyze(t *testing.T, args ...string) string {
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "sentinel-agent.service")
-	text := strings.ReplaceAll(unit(t), "/usr/local/bin/sentinel-agent", agent)
+	path := filepath.Join(dir, name)
+	text := strings.ReplaceAll(unit(t, name), "/usr/local/bin/sentinel-agent", agent)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -51,19 +55,25 @@ func analyze(t *testing.T, args ...string) string {
 
 // systemd understands every line of the unit.
 func TestUnitIsValid(t *testing.T) {
-	if out := analyze(t, "verify", "--man=no"); strings.Contains(out, "sentinel-agent.service") {
+	if out := analyze(t, service, "verify", "--man=no"); strings.Contains(out, "sentinel-agent.service") {
 		t.Error(out)
 	}
 }
 
 func TestUnitExposure(t *testing.T) {
-	out := analyze(t, "security", "--offline=true", "--no-pager")
-	m := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(out)
-	if m == nil {
-		t.Fatalf("no level in\n%s", out)
+	names, err := fs.Glob(Units, "*.service")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("units %v, %v", names, err)
 	}
-	if level, err := strconv.ParseFloat(m[1], 64); err != nil || level > maxExposure {
-		t.Errorf("exposure %s, at most %v\n%s", m[1], maxExposure, out)
+	for _, name := range names {
+		out := analyze(t, name, "security", "--offline=true", "--no-pager")
+		m := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(out)
+		if m == nil {
+			t.Fatalf("%s: no level in\n%s", name, out)
+		}
+		if level, err := strconv.ParseFloat(m[1], 64); err != nil || level > maxExposure {
+			t.Errorf("%s: exposure %s, at most %v\n%s", name, m[1], maxExposure, out)
+		}
 	}
 }
 
@@ -74,7 +84,7 @@ func TestUnitHas(t *testing.T) {
 		"CapabilityBoundingSet=CAP_NET_ADMIN", "AmbientCapabilities=CAP_NET_ADMIN", "NoNewPrivileges=yes",
 		"ProtectSystem=strict", "MemoryDenyWriteExecute=yes", "UMask=0027", "StateDirectoryMode=0750",
 	} {
-		if !strings.Contains(unit(t), "\n"+line+"\n") {
+		if !strings.Contains(unit(t, service), "\n"+line+"\n") {
 			t.Errorf("the unit has no line %s", line)
 		}
 	}

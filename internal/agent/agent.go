@@ -239,7 +239,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	others.Go(func() error { a.tidy(rest); return nil })
 	others.Go(func() error { a.watchdog(rest); return nil })
 	if a.metrics != nil {
-		others.Go(func() error { return a.metrics.Run(rest) })
+		others.Go(func() error { a.serveMetrics(rest); return nil })
 	}
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
 	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),

@@ -68,6 +68,13 @@ func (a *Agent) listenMetrics() {
 	a.metrics = s
 }
 
+// serveMetrics serves Prometheus until ctx ends.
+func (a *Agent) serveMetrics(ctx context.Context) {
+	if err := a.metrics.Run(ctx); err != nil {
+		a.alarm("metrics", err.Error())
+	}
+}
+
 // Metrics implements control.Agent.
 func (p *api) Metrics(context.Context, control.Peer) (*control.MetricsResult, error) {
 	return &control.MetricsResult{Text: p.agent().figures()}, nil
