@@ -99,9 +99,20 @@ func (ad *admins) login(ev *sentinel.Event, now time.Time, e *engine.Engine) {
 		if len(ad.logins) >= maxLogins {
 			return
 		}
-		ad.changed, ad.unsaved = true, true
+		// A host may see many sessions a second from the same places.
+		ad.changed, ad.unsaved = ad.changed || !ad.from(ev.SrcIP), true
 	}
 	ad.logins[peer] = login{now, "session of " + strings.Clone(ev.User)}
+}
+
+// from reports whether a login from an address is known.
+func (ad *admins) from(addr netip.Addr) bool {
+	for peer := range ad.logins {
+		if peer.Addr() == addr {
+			return true
+		}
+	}
+	return false
 }
 
 // prune forgets logins whose connection is gone.

@@ -59,6 +59,9 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 			unix.CAP_NET_ADMIN, unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE, unix.CAP_CHOWN, unix.CAP_FOWNER,
 		},
 	}
+	if server := cfg.Response.Names.Server(); server.IsValid() && server.Port() != dnsPort {
+		c.Connect = append(c.Connect, server.Port())
+	}
 	for _, s := range a.sourcesOf(cfg) {
 		if s.Type == sentinel.TypeJournal {
 			c.Programs = append(c.Programs, "journalctl")
@@ -66,9 +69,6 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 		}
 	}
 	a.needsFirewall(&c)
-	if deny := cfg.Response.ProxyDenylist; deny.Path != "" {
-		c.Write = append(c.Write, filepath.Dir(deny.Path))
-	}
 	if len(c.Programs) > 0 {
 		// Their libraries.
 		c.Read = append(c.Read, "/usr", "/lib", "/lib64", "/bin", "/sbin")

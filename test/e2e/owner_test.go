@@ -214,6 +214,29 @@ func TestFaultOwnerProtection(t *testing.T) {
 			t.Errorf("%+v, %v", suggested, err)
 		}
 	})
+	t.Run("names are added and taken off", func(t *testing.T) {
+		p := control.AllowParams{Name: "no-such.example.net", Reason: "test"}
+		r, err := a.client(t).Allow(t.Context(), p)
+		if err != nil || !r.Changed || !strings.Contains(r.Note, "there is no such name") {
+			t.Errorf("%+v, %v", r, err)
+		}
+		_, err = a.client(t).Allow(t.Context(), p)
+		refused(t, "a name twice", err)
+		a.kill()
+		a.start(t)
+		a.ready(t)
+		list, err := a.client(t).Allowed(t.Context())
+		if err != nil || len(list.Names) != 2 || list.Names[0].Name != p.Name || !list.Names[0].Removable || list.Names[1].Removable {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if r, err := a.client(t).Disallow(t.Context(), p); err != nil || !r.Changed {
+			t.Errorf("%+v, %v", r, err)
+		}
+		_, err = a.client(t).Disallow(t.Context(), p)
+		refused(t, "taking off what is not there", err)
+		_, err = a.client(t).Disallow(t.Context(), control.AllowParams{Name: "office.example.net"})
+		refused(t, "taking off what is configured", err)
+	})
 	t.Run("A04 a name that moves to a blocked address opens it", func(t *testing.T) {
 		moved := evil[3]
 		log.write(t, failures(moved.String(), 20)...)
