@@ -227,7 +227,8 @@ func verdictOf(e *entry) verdict {
 }
 
 // standing returns the block of target, or of a network around it, that lasts
-// longest and at least until end. A simulated one does not count when blocks are real.
+// longest and at least until end. A simulated one does not count when blocks are
+// real; a rate limit does if slowed says so.
 func (d *Decider) standing(target netip.Prefix, at, end time.Duration, slowed bool) *entry {
 	var found *entry
 	for _, e := range [2]*entry{d.blocks.covering(target), d.blocks.get(target)} {
@@ -307,8 +308,8 @@ func (d *Decider) block(now time.Time, at time.Duration, target netip.Prefix, c 
 	return d.escalate(now, at, e, c, det, fx)
 }
 
-// duration is base * Factor^k, at most MaxDuration. The base is that of the band of
-// the decision score. A rule's own duration replaces it while the case is no
+// duration is base * Factor^k, at most MaxDuration. The base is that of the band
+// of the decision score. A rule's own duration replaces it while the case is no
 // graver than the rule; in a graver case it can only lengthen it.
 func (d *Decider) duration(decision float64, det *sentinel.Detection, k int) time.Duration {
 	band := sentinel.SeverityOf(decision)
