@@ -171,7 +171,7 @@ func (j *journal) follow(ctx context.Context) error {
 		}
 		return errors.New(text)
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("journalctl has ended: %w", cmp.Or(werr, errNoReason))
 	}
 	return fmt.Errorf("reading what journalctl writes: %w", err)

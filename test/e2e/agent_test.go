@@ -27,8 +27,8 @@ type settings struct {
 	// logs are the files to read, by path, with their types. They are read from
 	// their beginning.
 	logs map[string]string
-	// journal lets the host's own journal be read, discovery what else there is.
-	journal, discovery bool
+	// discovery lets be read what else there is on the host, its journal included.
+	discovery bool
 	// agent, response and rules are lines below agent, response and
 	// detection.rules.
 	agent, response, rules []string
@@ -96,7 +96,7 @@ func (a *agentProc) config(s settings) string {
 	for _, line := range s.agent {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
-	fmt.Fprintf(&b, "logs:\n  discovery: %t\n  journal: %t\n  sources:\n", s.discovery, s.journal)
+	fmt.Fprintf(&b, "logs:\n  discovery: %t\n  sources:\n", s.discovery)
 	for path, kind := range s.logs {
 		fmt.Fprintf(&b, "    - {path: %s, type: %s, from_start: true}\n", path, kind)
 	}

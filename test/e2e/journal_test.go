@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,7 +16,7 @@ import (
 )
 
 // journalHost is an agent beside a real systemd-journald, in a mount namespace
-// that hides the host's journal.
+// that hides the host's journal and logs.
 type journalHost struct {
 	*agentProc
 }
@@ -28,7 +29,7 @@ for i in $(seq 200); do test -S /run/systemd/journal/socket && break; sleep 0.05
 func startJournalHost(t *testing.T, l *lab, s settings) *journalHost {
 	t.Helper()
 	need(t, "journalctl", "logger", "nsenter")
-	s.journal = true
+	s.discovery = true
 	a := newAgent(t, l.victim, s)
 	h := &journalHost{a}
 	// Somebody who bears sshd's name.
@@ -43,6 +44,8 @@ mount -t tmpfs tmpfs /dev
 mknod -m 666 /dev/null c 1 3
 mknod -m 666 /dev/urandom c 1 9
 mkdir -p /run/systemd /var/log/journal
+echo '2026-01-31T10:00:00+00:00 h sshd[1]: Server listening on 0.0.0.0 port 22.' >/var/log/auth.log
+cp /var/log/auth.log /var/log/vsftpd.log
 `+runJournald, a.dir)
 	t.Cleanup(func() { h.killJournald(t) })
 	a.start(t)
@@ -105,6 +108,22 @@ func TestFaultJournald(t *testing.T) {
 		return control.SourceStatus{}
 	}
 
+	t.Run("the journal is found, and what syslog copies from it left out", func(t *testing.T) {
+		var found *control.DiscoverResult
+		within(t, func(ctx context.Context) (err error) {
+			found, err = h.client(t).Discover(ctx)
+			return err
+		})
+		got := map[string]string{}
+		for _, x := range found.Logs {
+			got[x.Path] = x.State
+		}
+		for path, state := range map[string]string{"journal": control.LogRead, "/var/log/auth.log": control.LogCopy, "/var/log/vsftpd.log": control.LogRead} {
+			if got[path] != state {
+				t.Errorf("%s is %q, want %q", path, got[path], state)
+			}
+		}
+	})
 	t.Run("B09 a local user writes lines of sshd", func(t *testing.T) {
 		before := journalLines(h.status())
 		for range 10 {
@@ -151,12 +170,15 @@ func TestFaultJournald(t *testing.T) {
 		try()
 		l.cut(t, evil[0])
 	})
-	t.Run("C23 journald is restarted", func(t *testing.T) {
+	t.Run("C22 journald is killed", func(t *testing.T) {
 		h.killJournald(t)
 		until(t, "it is said", func() bool { return journalOf().State == "failing" })
 		if r := h.status().Reasons; !slices.ContainsFunc(r, func(s string) bool { return strings.Contains(s, "systemd-journald does not run") }) {
 			t.Errorf("reasons %q", r)
 		}
+		h.expect(t, "an alarm", func(s *control.Status) bool { return hasAlarm(s, "source_blind", "journal") })
+	})
+	t.Run("C23 journald is started again", func(t *testing.T) {
 		h.run(t, 0, "", "sh", "-c", fmt.Sprintf(runJournald, h.dir))
 		until(t, "it is well", func() bool { return journalOf().State == "active" })
 		for range 6 {
