@@ -20,6 +20,8 @@ need sshd openssh-server
 need ssh openssh-client
 need sshpass sshpass
 need nginx nginx-light
+need logger bsdutils
+[ -x /lib/systemd/systemd-journal-remote ] || missing="$missing systemd-journal-remote"
 need gcc gcc
 need curl curl
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
