@@ -241,7 +241,9 @@ func (k *link) gone() bool {
 	fds := []unix.PollFd{{}}
 	if err := raw.Control(func(fd uintptr) {
 		fds[0].Fd = int32(fd)
-		_, err = unix.Poll(fds, 0)
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			_, err = unix.Poll(fds, 0)
+		}
 	}); err != nil {
 		return true
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,7 +31,9 @@ func hungUp(t *testing.T, c net.Conn) bool {
 	poll := []unix.PollFd{{Events: unix.POLLRDHUP}}
 	must(t, raw.Control(func(fd uintptr) {
 		poll[0].Fd = int32(fd)
-		_, err = unix.Poll(poll, 0)
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			_, err = unix.Poll(poll, 0)
+		}
 	}))
 	must(t, err)
 	return poll[0].Revents != 0
