@@ -257,7 +257,10 @@ func (a *Agent) tick(now time.Time) {
 		a.pending.ticking = false
 		a.raise(fx.Alarms)
 	}
-	if a.pending.urgent || now.Sub(a.pace.flushed) >= flushEvery {
+	// With all counts just handed out, the journal can be settled: a flood of
+	// commits in between must not keep it from that for ever.
+	settle := counting && a.windows.unsettled && now.Sub(a.pending.updated) >= updateEvery
+	if a.pending.urgent || settle || now.Sub(a.pace.flushed) >= flushEvery {
 		a.tryFlush()
 	}
 	a.saveWindows(now)

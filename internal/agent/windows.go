@@ -118,7 +118,7 @@ func (a *Agent) dropJournal() {
 // engine copies; compressing and writing happen beside it.
 func (a *Agent) saveWindows(now time.Time) {
 	w := &a.windows
-	if w.partial || now.Before(w.due) {
+	if w.partial || now.Before(w.due) || now.Before(a.pace.retry) {
 		return
 	}
 	if len(a.pending.spans) > 0 && a.flush() != nil || w.seq == w.saved.Load() || !w.writing.TryLock() {

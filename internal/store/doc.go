@@ -12,6 +12,12 @@
 // killed loses nothing that was committed either way; a power cut may take what
 // was committed since the last durable commit or Sync.
 //
+// A commit also adds a row to the journal (Journal): where its lines were read,
+// and what it changed of threats whose rows are written later. Open puts the
+// latter into the rows; the former, with the snapshot of the detectors' memory
+// in the file beside the database (SaveWindows), lets counting go on exactly
+// where the commit was.
+//
 // There is one writer connection, guarded by a lock that honours contexts, and
 // a small pool of connections that can only read. Readers never wait for the
 // writer.
@@ -23,6 +29,9 @@
 // same Results may be committed again later (see Retryable); until then the
 // agent goes on from memory. A ballast file is given up when the disk is full,
 // since on a full disk not even deleting works.
+//
+// After a failed fsync the journal of SQLite is not trusted but written back
+// before anything is added to it (mend).
 //
 // Open checks the file. A damaged one is renamed aside, never removed, and what
 // can be read of it is carried over into a new one; OpenReport says what. A
