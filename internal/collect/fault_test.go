@@ -26,7 +26,8 @@ func TestFaultTailing(t *testing.T) {
 		test func(*testing.T)
 	}{
 		{"C05 deleted and still written to", deletedButOpen},
-		{"C06 C07 halves of lines and of letters", halves},
+		{"C06 a line written in halves", halves},
+		{"C07 a letter written in halves", halves},
 		{"C08 a hole of NULs", nulHole},
 		{"C09 an endless line", endlessLine},
 		{"C10 binary junk", binaryJunk},
