@@ -126,6 +126,7 @@ func TestFaultGap(t *testing.T) {
 	} {
 		t.Run(damage.name, func(t *testing.T) {
 			a.kill()
+			a.stored(t) // all of it into the file: what is in the journal would heal it
 			garbage := make([]byte, 8<<10)
 			_, _ = rand.Read(garbage)
 			f, err := os.OpenFile(a.path("db"), os.O_WRONLY, 0)
