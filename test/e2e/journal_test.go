@@ -196,4 +196,26 @@ func TestFaultJournald(t *testing.T) {
 			t.Errorf("losses %d: %s", src.Losses, src.Reason)
 		}
 	})
+	t.Run("journalctl ends with a killed agent", func(t *testing.T) {
+		children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", h.cmd.Process.Pid))
+		must(t, err)
+		reader := ""
+		for _, file := range children {
+			text, err := os.ReadFile(file)
+			must(t, err)
+			for _, pid := range strings.Fields(string(text)) {
+				if comm, _ := os.ReadFile("/proc/" + pid + "/comm"); string(comm) == "journalctl\n" {
+					reader = pid
+				}
+			}
+		}
+		if reader == "" {
+			t.Fatal("the agent has no journalctl")
+		}
+		h.kill()
+		until(t, "journalctl is gone", func() bool {
+			comm, err := os.ReadFile("/proc/" + reader + "/comm")
+			return err != nil || string(comm) != "journalctl\n"
+		})
+	})
 }
