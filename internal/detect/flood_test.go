@@ -7,9 +7,15 @@ import (
 	"time"
 )
 
+func TestFaultMemory(t *testing.T) {
+	t.Run("D08 a million addresses, and a hundred slow attackers among them", testSlowAttackersInAFlood)
+	t.Run("D09 a million user names on one address", testManyNamesOfOneAddress)
+	t.Run("D10 a flood of others to push out one's own counter", testEvictionAsEvasion)
+}
+
 // A day of a million addresses, each seen once, hides none of a hundred slow
 // attackers, and memory stays within its bound.
-func TestSlowAttackersInAFlood(t *testing.T) {
+func testSlowAttackersInAFlood(t *testing.T) {
 	n := 1_000_000
 	if testing.Short() {
 		n = 100_000
@@ -49,10 +55,14 @@ func TestSlowAttackersInAFlood(t *testing.T) {
 }
 
 // An attacker who tries a new name each time fills one counter, not the memory.
-func TestManyNamesOfOneAddress(t *testing.T) {
+func testManyNamesOfOneAddress(t *testing.T) {
+	n := 1_000_000
+	if testing.Short() {
+		n = 100_000
+	}
 	r := newRig(t, sshRules)
 	name := []byte("user00000000")
-	for i := range 200_000 {
+	for i := range n {
 		r.now = r.now.Add(10 * time.Millisecond)
 		for k, v := len(name)-1, i; v > 0; k, v = k-1, v/10 {
 			name[k] = byte('0' + v%10)
@@ -64,5 +74,40 @@ func TestManyNamesOfOneAddress(t *testing.T) {
 	// Rules that group by the name keep names, within the bound of all keys.
 	if s := r.d.Stats(); s.Bytes > s.MaxBytes || s.KeysByKind["distinct"] > s.MaxKeys {
 		t.Errorf("%d bytes of %d", s.Bytes, s.MaxBytes)
+	}
+}
+
+// Between each two tries an attacker has failures of twenty thousand other
+// addresses logged, more than the table holds. His tries are
+// counted all the same.
+func testEvictionAsEvasion(t *testing.T) {
+	r := newRig(t, sshRules)
+	r.d = New(r.set, Config{Seed: [2]uint64{1, 2}, MaxBytes: 1 << 20})
+	flood := 20_000
+	if testing.Short() {
+		flood = 8_000
+	}
+	caught := 0
+	for try := range 12 {
+		ev := r.authFail("203.0.113.9", "root")
+		for _, res := range r.see(ev) {
+			if res.Fired && strings.HasPrefix(res.Detection.RuleID, "SSH_BRUTE") {
+				caught++
+			}
+		}
+		for i := range flood {
+			r.now = r.now.Add(20 * time.Second / time.Duration(flood))
+			ev := r.authFail("203.0.113.1", "x")
+			ev.User = ""
+			ev.SrcIP = netip.AddrFrom4([4]byte{byte(11 + try), byte(i >> 16), byte(i >> 8), byte(i)})
+			r.see(ev)
+		}
+	}
+	s := r.d.Stats()
+	if caught == 0 {
+		t.Errorf("twelve tries within five minutes were not counted; %d keys, %d evicted", s.Keys, s.Evicted)
+	}
+	if s.Evicted == 0 || s.Bytes > s.MaxBytes {
+		t.Errorf("%d evicted, %d bytes of %d", s.Evicted, s.Bytes, s.MaxBytes)
 	}
 }

@@ -46,6 +46,7 @@ type table struct {
 	nextID  uint32 // first entry never used
 	limit   int
 	len     int
+	ghosts  []uint16
 	fresh   queue // seen once, or not hit again yet
 	kept    queue // protected
 	evicted uint64
@@ -105,6 +106,9 @@ func (t *table) get(key uint64, kind uint16, weight int) *entry {
 			e.hits++
 		}
 		return e
+	}
+	if t.len >= t.limit && t.cameBack(key) {
+		return t.add(key, kind, &t.kept)
 	}
 	return t.add(key, kind, &t.fresh)
 }
@@ -180,7 +184,8 @@ func (t *table) evict() {
 			return
 		}
 		id := t.pop(&t.fresh)
-		if t.at(id).hits == 0 {
+		if e := t.at(id); e.hits == 0 {
+			t.remember(e.key)
 			t.remove(id)
 			return
 		}
