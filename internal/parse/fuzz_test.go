@@ -142,6 +142,15 @@ func FuzzAuto(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		sound(t, sentinel.TypeAuto, line)
 		Guess([]string{line})
+		if typ, err := ParseType(line); err == nil && typ == "" {
+			t.Errorf("%q is a type without a name", line)
+		}
+		for _, trust := range []sentinel.Trust{sentinel.TrustLocal, sentinel.TrustNone} {
+			var ev sentinel.Event
+			if New(Config{}).ParseAs(trust, line, arrival, arrival, &ev); ev.SrcIP.IsValid() {
+				t.Errorf("%q of %v names %v", line, trust, ev.SrcIP)
+			}
+		}
 		if s := Shape(line); len(s) > maxShape {
 			t.Errorf("shape of %d bytes", len(s))
 		}
