@@ -41,7 +41,8 @@ func TestFaultParsers(t *testing.T) {
 			}
 			for _, d := range s.file.Decls {
 				f, ok := d.(*ast.FuncDecl)
-				if ok && f.Name.IsExported() && reads(f) {
+				stream := ok && f.Recv != nil && f.Name.Name == "Read" // of an io.Reader
+				if ok && f.Name.IsExported() && !stream && reads(f) {
 					parsers[s.pkg] = append(parsers[s.pkg], f.Name.Name)
 				}
 			}
