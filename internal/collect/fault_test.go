@@ -102,8 +102,13 @@ func gzipBomb(t *testing.T) {
 
 // failingDisk is a directory whose files cannot be read for a while.
 type failingDisk struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	fail *atomic.Bool
+}
+
+// WrapChild implements fs.NodeWrapChilder.
+func (n *failingDisk) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	return &failingDisk{child.(*fs.LoopbackNode), n.fail}
 }
 
 func (n *failingDisk) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
@@ -122,10 +127,7 @@ func readFails(t *testing.T) {
 	under, dir := t.TempDir(), t.TempDir()
 	var fail atomic.Bool
 	root := &fs.LoopbackRoot{Path: under}
-	root.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &failingDisk{fs.LoopbackNode{RootData: data}, &fail}
-	}
-	node := &failingDisk{fs.LoopbackNode{RootData: root}, &fail}
+	node := &failingDisk{&fs.LoopbackNode{RootData: root}, &fail}
 	root.RootNode = node
 	var never time.Duration
 	server, err := fs.Mount(dir, node, &fs.Options{

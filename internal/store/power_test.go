@@ -41,10 +41,7 @@ func newPowerDisk(t *testing.T) *powerDisk {
 	t.Helper()
 	d := &powerDisk{dir: t.TempDir(), onDisk: t.TempDir(), pending: map[string][]write{}}
 	root := &fs.LoopbackRoot{Path: t.TempDir()}
-	root.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &powerNode{LoopbackNode: fs.LoopbackNode{RootData: data}, d: d}
-	}
-	node := &powerNode{LoopbackNode: fs.LoopbackNode{RootData: root}, d: d}
+	node := &powerNode{LoopbackNode: &fs.LoopbackNode{RootData: root}, d: d}
 	root.RootNode = node
 	var err error
 	d.server, err = fs.Mount(d.dir, node, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true}})
@@ -101,8 +98,13 @@ func (d *powerDisk) sync(name string) syscall.Errno {
 }
 
 type powerNode struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	d *powerDisk
+}
+
+// WrapChild implements fs.NodeWrapChilder.
+func (n *powerNode) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	return &powerNode{child.(*fs.LoopbackNode), n.d}
 }
 
 // handle hides that the kernel could go past us.
