@@ -39,7 +39,7 @@ const (
 	// drillLines is how many failed logins the attacker has.
 	drillLines = 12
 	// countTime is how often the agent reads the kernel's counters, roomily.
-	countTime = 6 * time.Second
+	countTime = 12 * time.Second // with iptables the counters are read every 10 s
 	// tidyTime bounds cleaning up after Ctrl-C.
 	tidyTime = 10 * time.Second
 )

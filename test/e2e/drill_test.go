@@ -161,7 +161,7 @@ func TestFaultDrill(t *testing.T) {
 		stop()
 	})
 	t.Run("E20 the kernel's allow set holds the attacker", func(t *testing.T) {
-		stop := l.meddle(t, "add element inet sentinel allow4 { 198.51.100.0/24, 192.0.2.0/24 }")
+		stop := l.meddle(t, "flush set inet sentinel allow4; add element inet sentinel allow4 { 198.51.100.0/24, 192.0.2.0/24 }")
 		l.doctor(t, a, "--drill").names(t, "allowed")
 		stop()
 	})
@@ -206,6 +206,14 @@ func (l *lab) meddle(t *testing.T, commands string) (stop func()) {
 			once = true
 			close(end)
 			<-done
+			// In a flush war the agent waits before it puts its rules back.
+			netnstest.Eventually(t, time.Minute, "the hook is back", func() (back bool) {
+				l.victim.Do(func() {
+					out, err := exec.Command(nft, "list", "chain", "inet", "sentinel", "prerouting").Output()
+					back = err == nil && strings.Contains(string(out), "hook prerouting")
+				})
+				return back
+			})
 		}
 	}
 	t.Cleanup(stop)
