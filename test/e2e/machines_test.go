@@ -36,7 +36,7 @@ func TestFaultDrillUFW(t *testing.T) {
 	})
 	t.Run("E20 the backend ufw and a published port", func(t *testing.T) {
 		l.container(t, "iptables")
-		a := newAgent(t, l.victim, settings{logs: logs, agent: []string{"sandbox: \"off\""}, response: []string{"firewall: {backend: ufw}"}})
+		a := newAgent(t, l.victim, settings{logs: logs, response: []string{"firewall: {backend: ufw}"}})
 		a.shell = u.mounts
 		a.start(t)
 		a.ready(t)
