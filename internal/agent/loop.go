@@ -33,6 +33,9 @@ const (
 	// A commit that failed is tried again after so many times as long as it took
 	// to fail: at once on a full disk, later if another program has a lock.
 	failPause = 3
+	// Taking new logins into the allowlist pauses for so many times as long as it
+	// took, since every block is looked at; the next tick does it at the latest.
+	allowPause = 20
 )
 
 // pace says when the next commit is due. Engine's goroutine only.
@@ -44,6 +47,7 @@ type pace struct {
 	timer   *time.Timer   // runs while a commit waits
 	waiting bool
 	retry   time.Time // after a commit that failed: not before
+	allowed time.Time // new logins are taken into the allowlist: not before
 }
 
 // feed is what the engine's goroutine knows of one source.
@@ -157,7 +161,7 @@ func (a *Agent) batch(b sentinel.Batch) {
 	if len(b.Lines) > 0 {
 		a.pending.spans = append(a.pending.spans, b.Span())
 	}
-	if a.admins.changed || a.keys.changed {
+	if (a.admins.changed || a.keys.changed) && !time.Now().Before(a.pace.allowed) {
 		a.refreshAllow()
 	}
 	if a.pending.urgent {
@@ -249,6 +253,9 @@ func (a *Agent) raise(alarms []decide.Alarm) {
 // tick does what time brings.
 func (a *Agent) tick(now time.Time) {
 	a.guardProxies(now)
+	if a.admins.changed || a.keys.changed {
+		a.refreshAllow()
+	}
 	counting := !now.Before(a.pace.counted)
 	if counting {
 		fx := a.engine.Tick(now)

@@ -85,9 +85,11 @@ func kernelAllow(a *decide.Allowlist) []netip.Prefix {
 // refreshAllow takes the current addresses of host and administrators into the
 // allowlist. Engine's goroutine only.
 func (a *Agent) refreshAllow() {
+	start := time.Now()
 	a.admins.changed, a.keys.changed = false, false
 	a.saveAdmins()
 	a.setAllow(a.withPeople(a.engine.Decider().Allowlist()))
+	a.pace.allowed = time.Now().Add(allowPause * time.Since(start))
 }
 
 // saveAdmins stores who is logged in; a failure is tried again with the next

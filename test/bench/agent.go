@@ -42,7 +42,7 @@ func (b *bench) agentDir(name string, sources ...source) (string, error) {
 		fmt.Fprintf(&c, "    - {path: %s, type: %s, from_start: true}\n", s.path, s.kind)
 	}
 	fmt.Fprintf(&c, "detection:\n  rules:\n    custom_rules_dir: %s/rules.d\n", dir)
-	fmt.Fprintf(&c, "response:\n  max_blocks: 1000000\n  max_new_blocks_per_minute: 1000000\n  firewall: {backend: nftables}\n")
+	fmt.Fprintf(&c, "response:\n  protect_cdn: false\n  max_blocks: 1000000\n  max_new_blocks_per_minute: 1000000\n  firewall: {backend: nftables}\n")
 	fmt.Fprintf(&c, "database:\n  path: %s/db\n", dir)
 	return dir, os.WriteFile(filepath.Join(dir, "config.yml"), []byte(c.String()), 0o644)
 }

@@ -88,11 +88,11 @@ func TestFaultDrillJournal(t *testing.T) {
 	l := newLab(t)
 	ssh := startSSHD(t, l)
 	h := startJournalHost(t, l, settings{})
-	ssh.sink = func(line string) {
+	ssh.divert(func(line string) {
 		if _, text, ok := strings.Cut(line, "]: "); ok {
 			h.sshd(t, 0, text)
 		}
-	}
+	})
 	t.Run("E20 the drill passes with the journal only", func(t *testing.T) {
 		d := l.doctor(t, h.agentProc, "--drill")
 		d.passes(t, "log", "established", "counter")
@@ -102,7 +102,7 @@ func TestFaultDrillJournal(t *testing.T) {
 		l.left(t, h.agentProc)
 	})
 	t.Run("E20 journald is dead", func(t *testing.T) {
-		ssh.sink = func(string) {}
+		ssh.divert(func(string) {})
 		h.killJournald(t)
 		l.doctor(t, h.agentProc, "--drill").names(t, "log-unread", "log-unknown")
 		l.left(t, h.agentProc)

@@ -26,8 +26,21 @@ type sshServer struct {
 	dir  string
 	log  string // auth.log
 	port int
-	mu   sync.Mutex        // of the log file, which tests write to as well
+	mu   sync.Mutex        // of the log file, which tests write to as well, and of sink
 	sink func(line string) // gets what sshd says, instead of the log
+}
+
+// divert has f get what sshd says, instead of the log.
+func (s *sshServer) divert(f func(line string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sink = f
+}
+
+func (s *sshServer) diverted() func(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sink
 }
 
 // sshMounts gives sshd an own /dev/log, user list and state, so that nothing of
@@ -139,8 +152,8 @@ func (s *sshServer) syslog(t *testing.T) {
 			if !ok || len(text) < stamp {
 				continue
 			}
-			if s.sink != nil {
-				s.sink(escape(text[stamp:]))
+			if sink := s.diverted(); sink != nil {
+				sink(escape(text[stamp:]))
 				continue
 			}
 			s.append(text[:stamp] + "victim " + escape(text[stamp:]))
