@@ -76,7 +76,7 @@ func TestFaultCallers(t *testing.T) {
 		a.read(t, log.path, lines+12)
 	})
 	t.Run("G04 a frame without end: cut, and memory stays", func(t *testing.T) {
-		before := a.status().Memory
+		before := a.expect(t, "the socket has room", func(*control.Status) bool { return true }).Memory
 		c := dial()
 		chunk := []byte(strings.Repeat("x", 64<<10))
 		sent := 0
@@ -90,7 +90,7 @@ func TestFaultCallers(t *testing.T) {
 		if sent > 8<<20 {
 			t.Errorf("%d bytes were taken", sent)
 		}
-		if after := a.status().Memory; after > before+32<<20 {
+		if after := a.expect(t, "the socket has room", func(*control.Status) bool { return true }).Memory; after > before+32<<20 {
 			t.Errorf("memory grew from %d to %d bytes", before, after)
 		}
 	})
@@ -114,7 +114,7 @@ func TestFaultCallers(t *testing.T) {
 				return nil
 			})
 		}()
-		before := a.status().Memory
+		before := a.expect(t, "the socket has room", func(*control.Status) bool { return true }).Memory
 		flood(1)
 		until(t, "the reader gets events", func() bool {
 			select {
@@ -125,7 +125,7 @@ func TestFaultCallers(t *testing.T) {
 				return false
 			}
 		})
-		if after := a.status().Memory; after > before+32<<20 {
+		if after := a.expect(t, "the socket has room", func(*control.Status) bool { return true }).Memory; after > before+32<<20 {
 			t.Errorf("memory grew from %d to %d bytes", before, after)
 		}
 		until(t, "they are disconnected", func() bool {
