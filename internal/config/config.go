@@ -135,8 +135,30 @@ type Source struct {
 
 // Detection says what is looked for.
 type Detection struct {
-	Rules Rules
+	Rules   Rules
+	Anomaly Anomaly
 }
+
+// Anomaly says whether and how what is unusual on this host is looked for.
+type Anomaly struct {
+	// Enabled switches the stage on: it learns, and after LearningPeriod speaks.
+	Enabled bool
+	// LearningPeriod is how long it learns before it says anything.
+	LearningPeriod time.Duration
+	// Sensitivity says how many alerts a day and source are worth it.
+	Sensitivity Sensitivity
+}
+
+// Sensitivity says how readily the anomaly stage speaks.
+type Sensitivity string
+
+// The sensitivities: one alert in ten days, one in two days, three a day of each
+// source are what they allow on a host where nothing happens.
+const (
+	SensitivityLow    Sensitivity = "low"
+	SensitivityMedium Sensitivity = "medium"
+	SensitivityHigh   Sensitivity = "high"
+)
 
 // Rules says which rules are used.
 type Rules struct {
@@ -318,6 +340,8 @@ func Default() *Config {
 			CustomDir:     "/etc/sentinel/rules.d",
 			ExceptionsDir: "/etc/sentinel/exceptions.d",
 			ListsDir:      "/etc/sentinel/lists",
+		}, Anomaly: Anomaly{
+			Enabled: true, LearningPeriod: 7 * 24 * time.Hour, Sensitivity: SensitivityMedium,
 		}},
 		Response: Response{
 			Mode:                  ModeProtect,

@@ -90,6 +90,7 @@ logs:
     - {path: /var/log/syslog, type: system, timezone: utc, trusted_proxies: []}
 detection:
   rules: {enabled: false, custom_rules_dir: /srv/rules, exceptions_dir: /srv/exceptions, lists_dir: /srv/lists, disabled: [ssh_brute_force, web_sqli]}
+  anomaly: {enabled: false, learning_period: 36h, sensitivity: high}
 response:
   mode: observe
   auto_block: false
@@ -125,7 +126,10 @@ performance: {batch_size: 1}
 			{"/srv/*/access.log", sentinel.TypeNginx, []netip.Prefix{p("192.0.2.1/32"), p("2001:db8::/32"), p("198.51.100.0/24")}, `$remote_addr "$request" $status`, true, "Europe/Berlin", berlin},
 			{"/var/log/syslog", sentinel.TypeSyslog, nil, "", false, "UTC", time.UTC},
 		}},
-		Detection: Detection{Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}}},
+		Detection: Detection{
+			Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}},
+			Anomaly{false, 36 * time.Hour, SensitivityHigh},
+		},
 		Response: Response{
 			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
 			Escalation: Escalation{1.5, 36 * time.Hour}, Graded: Graded{false, sentinel.Rate{Count: 5, Per: time.Second}}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
@@ -139,7 +143,7 @@ performance: {batch_size: 1}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 26 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 27 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }

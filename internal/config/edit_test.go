@@ -141,7 +141,7 @@ func another(t *testing.T, key string) string {
 		t.Fatal(err)
 	}
 	candidates := []string{"name-1", "/srv/x", "127.0.0.1:9", "[192.0.2.7, 2001:db8::/48]", "[RULE_A, RULE_B]",
-		"[{path: /var/log/x.log, type: nginx}, {path: /var/log/y.log}]", "false", "true", "2h", "7d", "0.75", "3", "5/s", "30s"}
+		"[{path: /var/log/x.log, type: nginx}, {path: /var/log/y.log}]", "false", "true", "2h", "7d", "2d", "0.75", "3", "5/s", "30s"}
 	switch v := v.(type) {
 	case *integer:
 		candidates = []string{strconv.Itoa(v.min), strconv.Itoa(v.max)}

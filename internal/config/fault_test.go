@@ -41,10 +41,9 @@ func faults() []struct {
 			[]string{
 				`1:1+13 notifications: not supported by this version | remove it; threats are shown by 'sentinelctl threats'`,
 			}},
-		{"key of a later part, nested", "detection:\n  rules: {enabled: true}\n  llm: {enabled: false}\n  anomaly:\n    enabled: false\n",
+		{"key of a later part, nested", "detection:\n  rules: {enabled: true}\n  llm: {enabled: false}\n",
 			[]string{
 				`3:3+3 detection.llm: not supported by this version | remove it; only rules detect`,
-				`4:3+7 detection.anomaly: not supported by this version | remove it; only rules detect`,
 			}},
 		{"keys that do nothing", "performance:\n  max_events_per_second: 10000\n  worker_threads: 2\n  batch_size: 100\n",
 			[]string{

@@ -34,6 +34,11 @@ func schema(c *Config) section {
 				{"lists_dir", &text{p: &c.Detection.Rules.ListsDir, check: absolutePath}},
 				{"disabled", &texts{p: &c.Detection.Rules.Disabled, check: ruleID, what: "the id of a rule"}},
 			}},
+			{"anomaly", section{
+				{"enabled", &boolean{&c.Detection.Anomaly.Enabled}},
+				{"learning_period", &duration{&c.Detection.Anomaly.LearningPeriod, 24 * time.Hour, 90 * 24 * time.Hour}},
+				{"sensitivity", newEnum(&c.Detection.Anomaly.Sensitivity, SensitivityLow, SensitivityMedium, SensitivityHigh)},
+			}},
 		}},
 		{"response", section{
 			{"mode", newEnum(&c.Response.Mode, ModeObserve, ModeProtect)},
@@ -118,7 +123,6 @@ func unsupported(key string) (message, hint string, ok bool) {
 		"reports":                           {later, remove},
 		"scan":                              {later, remove},
 		"geo":                               {later, remove},
-		"detection.anomaly":                 {later, remove + "; only rules detect"},
 		"detection.llm":                     {later, remove + "; only rules detect"},
 		"performance.max_events_per_second": {later + ": no line is dropped, the log files are the buffer", remove},
 		"performance.worker_threads":        {later + ": one engine judges all lines", remove + "; GOMAXPROCS in the environment bounds the cores used"},
