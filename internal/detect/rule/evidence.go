@@ -25,9 +25,12 @@ type span struct {
 // 512 bytes around what matched. It may be called between Match(ev), which gave
 // mt, and the next Match. The evidence owns its texts.
 func (m *Matcher) Evidence(ev *sentinel.Event, mt Match) []sentinel.Evidence {
-	t := m.set.treeOf[targetKey{mt.Rule, mt.Step}]
-	if t == nil || ev != m.ev {
+	if ev != m.ev {
 		return nil
+	}
+	t := m.set.treeOf[targetKey{mt.Rule, mt.Step}]
+	if t == nil {
+		return m.reported(mt)
 	}
 	var out []sentinel.Evidence
 	texts := false
@@ -263,6 +266,8 @@ func (m *Matcher) Template(ev *sentinel.Event, mt Match) uint64 {
 				break
 			}
 		}
+	} else if r := m.reportOf(mt); r != nil && ev == m.ev {
+		name = nameAt(r.found.Field, r.found.Text, r.found.Start)
 	}
 	add(name[:min(len(name), maxEvidenceText)])
 	return h

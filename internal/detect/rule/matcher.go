@@ -44,6 +44,8 @@ type Matcher struct {
 	sure    []uint64
 	judged  []judged
 	dfas    dfas
+	// reports are the matches that detectors made for the event.
+	reports []report
 	// silenced are the last matches that exceptions silenced, as a ring.
 	silenced   [maxSilenced]Silenced
 	silencedAt int
@@ -123,7 +125,7 @@ func (m *Matcher) Match(ev *sentinel.Event) []Match {
 func (m *Matcher) begin(ev *sentinel.Event) {
 	m.ev = ev
 	m.budget, m.over = m.set.budget, false
-	m.hits, m.judged = m.hits[:0], m.judged[:0]
+	m.hits, m.judged, m.reports = m.hits[:0], m.judged[:0], m.reports[:0]
 	m.entries = [homes]*knownEntry{}
 	m.captured = netip.Addr{}
 	if m.epoch++; m.epoch == 1<<31-1 {

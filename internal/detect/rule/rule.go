@@ -38,8 +38,12 @@ type Rule struct {
 	Advisory, Deterministic bool
 	// LogSource selects sources; the zero value selects all.
 	LogSource LogSource
-	// When is the condition tree; nil for sequence rules.
+	// When is the condition tree; nil for sequence rules and those with a
+	// Detector.
 	When *Cond
+	// Detector names the part of the engine that decides when the rule matches,
+	// for what conditions cannot say; empty for other rules.
+	Detector string
 	// Aggregation and Sequence are nil where the rule has none; a rule never
 	// has both.
 	Aggregation *Aggregation

@@ -13,7 +13,7 @@ import (
 
 var ruleKeys = []string{
 	"schema", "id", "name", "description", "severity", "confidence", "type", "group", "basis", "log_source", "enabled",
-	"advisory", "deterministic", "conditions", "aggregation", "sequence", "cooldown", "actions", "llm", "exceptions",
+	"advisory", "deterministic", "conditions", "detector", "aggregation", "sequence", "cooldown", "actions", "llm", "exceptions",
 	"tags", "references", "tests",
 }
 
@@ -71,6 +71,8 @@ func (r *reader) rule(n *yaml.Node) *Rule {
 			r.boolean(v, "deterministic", &determin)
 		case "conditions":
 			out.When = r.cond(v, "conditions", 1)
+		case "detector":
+			out.Detector = r.choice(v, "detector", detectors...)
 		case "aggregation":
 			out.Aggregation = r.aggregation(v)
 		case "sequence":
@@ -111,8 +113,10 @@ func (r *reader) rule(n *yaml.Node) *Rule {
 	switch {
 	case out.Sequence != nil && (seen["conditions"] != nil || seen["aggregation"] != nil):
 		r.problem(n, "a rule has either a sequence or conditions (with an aggregation or without), not both")
-	case out.Sequence == nil && out.When == nil:
-		r.problem(n, "the rule has neither conditions nor a sequence")
+	case out.Detector != "" && (out.When != nil || out.Sequence != nil || out.Aggregation != nil):
+		r.problem(n, "a rule with a detector has no conditions, aggregation or sequence: the detector decides when it matches")
+	case out.Sequence == nil && out.When == nil && out.Detector == "":
+		r.problem(n, "the rule has neither conditions nor a sequence nor a detector")
 	}
 	if r.failed() {
 		return nil
