@@ -110,6 +110,11 @@ type ScoreParts struct {
 	A *float64 `json:"a,omitempty"`
 	P float64  `json:"p"`
 	L *float64 `json:"l,omitempty"`
+	// Reasons say in words why A is what it is. Learning is how far the anomaly
+	// stage has learned what is usual for the source, in percent: A is absent or
+	// capped until then. Zero: it has, or it is off.
+	Reasons  []string `json:"anomaly_reasons,omitempty"`
+	Learning int      `json:"anomaly_learning,omitempty"`
 	// Base, WithReputation, Limit, Decision and Score are the steps of section
 	// 11 of the detection specification (docs/detection.md).
 	Base           float64 `json:"base"`

@@ -275,10 +275,18 @@ func (a *app) score(p *sentinel.ScoreParts) {
 		}
 		t.add(plain("  "+r.ID), plain(""), cell{text, look})
 	}
-	if p.A != nil {
+	switch {
+	case p.A != nil && p.Learning > 0:
+		t.add(plain("anomaly"), plain(num(*p.A)), plain(fmt.Sprintf("how unusual it is; capped while learning (%d %%)", p.Learning)))
+	case p.A != nil:
 		t.add(plain("anomaly"), plain(num(*p.A)), plain("how unusual it is on this host"))
-	} else {
+	case p.Learning > 0:
+		t.add(plain("anomaly"), plain("-"), cell{fmt.Sprintf("learning %d %%", p.Learning), styleDim})
+	default:
 		t.add(plain("anomaly"), plain("-"), cell{"not available, has no part", styleDim})
+	}
+	for _, reason := range p.Reasons {
+		t.add(plain(""), plain(""), plain(reason))
 	}
 	if p.P > 0 {
 		t.add(plain("reputation"), plain(num(p.P)), plain(fmt.Sprintf("noticed before: lifts %s to %s", num(p.Base), num(p.WithReputation))))

@@ -93,6 +93,8 @@ type openCase struct {
 	// grew: it is in the decider's list of cases that grew.
 	grew    bool
 	verdict verdict
+	// ground is what the policy has to know of the last detection.
+	ground ground
 	// lastTime and lastLine identify the last event, so that one that fires
 	// several rules counts once.
 	lastTime time.Time
@@ -291,6 +293,7 @@ func cloneThreat(t sentinel.Threat) sentinel.Threat {
 	t.MITRE = slices.Clone(t.MITRE)
 	t.Score.Rules = slices.Clone(t.Score.Rules)
 	t.Score.A, t.Score.L = cloneFloat(t.Score.A), cloneFloat(t.Score.L)
+	t.Score.Reasons = slices.Clone(t.Score.Reasons)
 	t.AnomalyScore = cloneFloat(t.AnomalyScore)
 	return t
 }

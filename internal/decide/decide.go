@@ -42,6 +42,8 @@ type Decider struct {
 
 	alarms map[AlarmKind]alarmHour
 	stats  Stats
+
+	unusual unusual
 }
 
 type alarmHour struct {
@@ -69,7 +71,7 @@ func New(cfg Config, allow *Allowlist, newID func(time.Time) string) *Decider {
 		cases: newLRU[caseKey, *openCase](), byID: make(map[string]*openCase),
 		blocks: newBlockTable(), history: newHistory(), regulars: newRegulars(),
 		tokens: float64(cfg.NewBlocksPerMinute),
-		alarms: make(map[AlarmKind]alarmHour),
+		alarms: make(map[AlarmKind]alarmHour), unusual: newUnusual(),
 	}
 }
 
@@ -102,6 +104,8 @@ func (d *Decider) Detect(now time.Time, det *sentinel.Detection) Effects {
 	d.stats.Detections++
 	c, visible := d.join(now, at, det, &fx)
 	changed, rescore := c.add(det)
+	rescore = rescore || visible
+	c.ground = groundOf(det)
 	d.grow(c)
 	if changed || rescore {
 		d.weigh(c)
@@ -212,8 +216,10 @@ func (d *Decider) join(now time.Time, at time.Duration, det *sentinel.Detection,
 		Status: sentinel.StatusOpen,
 	}
 	c.threat.Score.P, c.threat.Previous = d.history.open(key, at, c.threat.ID)
+	d.unusual.greet(at, c)
 	d.cases.add(key, c)
 	d.byID[c.threat.ID] = c
+	d.unusual.opened(key.group)
 	return c, true
 }
 
@@ -226,6 +232,7 @@ func (d *Decider) closeCase(n *lruNode[caseKey, *openCase], fx *Effects) {
 	}
 	delete(d.byID, c.threat.ID)
 	d.cases.remove(n)
+	d.unusual.closed(n.key.group)
 	d.caseBytes -= c.size
 }
 
@@ -265,7 +272,9 @@ func (d *Decider) clean(c *openCase) {
 // rescore computes the score of a case from its parts.
 func (c *openCase) rescore() {
 	t := &c.threat
+	reasons, learning := t.Score.Reasons, t.Score.Learning
 	t.Score = Score(InputOf(t.Score))
+	t.Score.Reasons, t.Score.Learning = reasons, learning
 	t.RiskScore, t.Decision = t.Score.Score, t.Score.Decision
 	t.Severity = sentinel.SeverityOf(t.RiskScore)
 }

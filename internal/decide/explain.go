@@ -214,12 +214,7 @@ func scoreLines(t sentinel.Threat) []string {
 			lines = append(lines, fmt.Sprintf("  and %d more rules", n))
 		}
 	}
-	switch {
-	case p.A == nil:
-		lines = append(lines, "Anomaly: not available; it has no part in the score.")
-	default:
-		lines = append(lines, "Anomaly "+scoreText(*p.A)+".")
-	}
+	lines = append(lines, anomalyLines(p)...)
 	if p.P > 0 {
 		lines = append(lines, fmt.Sprintf("Reputation %s: this address has been noticed before; that lifts the score from %s to %s.", scoreText(p.P), scoreText(Quant(p.Base)), scoreText(Quant(p.WithReputation))))
 	} else {

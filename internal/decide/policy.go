@@ -146,10 +146,10 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 	switch {
 	case t.Status == sentinel.StatusFalsePositive:
 		return verdict{ruling: rulingFalsePositive}
-	case t.Decision < d.cfg.MinScore:
-		return verdict{ruling: rulingScore}
 	case t.Score.R == 0:
 		return verdict{ruling: rulingNoRule}
+	case t.Decision < d.cfg.MinScore:
+		return verdict{ruling: rulingScore}
 	case !mayBlock:
 		return verdict{ruling: rulingNoBlockRule}
 	}

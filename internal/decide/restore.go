@@ -147,7 +147,7 @@ func (d *Decider) reopen(now time.Time, at time.Duration, open []sentinel.Threat
 	for _, t := range open {
 		idle, age := max(0, now.Sub(t.LastSeen)), max(0, now.Sub(t.CreatedAt))
 		key := keyOf(t.Scope, t.Key, t.Group)
-		if t.ID == "" || len(t.Score.Rules) == 0 || len(t.Score.Rules) > maxRules || d.byID[t.ID] != nil {
+		if t.ID == "" || len(t.Score.Rules) == 0 && t.Score.A == nil || len(t.Score.Rules) > maxRules || d.byID[t.ID] != nil {
 			continue
 		}
 		d.history.open(key, at-age, t.ID)
@@ -169,5 +169,6 @@ func (d *Decider) reopen(now time.Time, at time.Duration, open []sentinel.Threat
 		d.weigh(c)
 		d.cases.add(key, c)
 		d.byID[t.ID] = c
+		d.unusual.opened(key.group)
 	}
 }

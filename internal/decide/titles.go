@@ -134,6 +134,11 @@ func lookUpType(name string) (typeInfo, bool) {
 		return typeInfo{"Host Exploit", "event", "events", host}, true
 	case "web_attack":
 		return request("Web Attack", web)
+	case AnomalyGroup:
+		return typeInfo{"Unusual Behaviour", "unusual stretch of time", "unusual stretches of time", []string{
+			"Look at what this address asked for: is it a client that you know, a new program of yours, or a visitor who is searching for holes?",
+			"Nothing is blocked for being unusual alone; if it is an attacker, block it: sentinelctl block.",
+		}}, true
 	case "auth":
 		return typeInfo{"Suspicious Login", "event", "events", login}, true
 	case "recon":
