@@ -37,6 +37,7 @@ var figures = []figure{
 	{"allocations", 5, allocations},
 	{"replay-sshd", 8, func(b *bench) ([]row, error) { return b.replay("sshd", 1_000_000) }},
 	{"replay-nginx", 10, func(b *bench) ([]row, error) { return b.replay("nginx", 700_000) }},
+	{"rules", 10, scaling},
 	{"daemon-sshd", 8, func(b *bench) ([]row, error) { return b.daemon("sshd") }},
 	{"daemon-nginx", 8, func(b *bench) ([]row, error) { return b.daemon("nginx") }},
 	{"latency", 50, latency},

@@ -132,10 +132,8 @@ func (b *bench) daemon(kind string) ([]row, error) {
 func allocations(b *bench) ([]row, error) {
 	all, problems := rules.Load()
 	set, more := rule.Compile(all)
-	for _, p := range append(problems, more...) {
-		if !p.Warning {
-			return nil, p
-		}
+	if err := faultOf(append(problems, more...)); err != nil {
+		return nil, err
 	}
 	rows := make([]row, 0, 2)
 	for _, kind := range []string{"sshd", "nginx"} {
