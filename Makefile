@@ -8,7 +8,7 @@ CORPUS   ?= ../shared/corpora
 FUZZTIME ?= 10s
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build setup demo run test unit race lint bench eval fuzz faults clean
+.PHONY: help build setup demo run test unit race lint bench eval quality fuzz faults clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: build setup ## measure speed, latency and memory; prints a table
 
 eval: build ## recall and false alerts on labelled cases (CORPUS=folder)
 	@$(GO) run ./test/eval -corpus '$(CORPUS)'
+
+quality: build ## the same, written into docs/detection-quality.md
+	@$(GO) run ./test/eval -corpus '$(CORPUS)' -report docs/detection-quality.md
 
 fuzz: ## fuzz every parser for FUZZTIME each
 	@./scripts/fuzz.sh $(FUZZTIME)

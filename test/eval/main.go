@@ -11,43 +11,70 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/rules"
 )
 
+// options say what to evaluate and what to show.
+type options struct {
+	corpus, dump, report string
+	tier, misses, falses int
+	suite                *regexp.Regexp
+}
+
 func main() {
-	corpus := flag.String("corpus", "", "`folder` with *.jsonl files of cases")
-	tier := flag.Int("tier", 2, "count cases up to this tier")
+	var opt options
+	flag.StringVar(&opt.corpus, "corpus", "", "`folder` with *.jsonl files of cases")
+	flag.IntVar(&opt.tier, "tier", 2, "count cases up to this tier")
 	suite := flag.String("suite", "", "only suites that match this `expression`")
-	misses := flag.Int("misses", 0, "show so many missed cases of each type")
-	falses := flag.Int("false", 0, "show so many false alerts of each rule")
-	dump := flag.String("detections", "", "also write what was detected to this `file`, a JSON object a case")
+	flag.IntVar(&opt.misses, "misses", 0, "show so many missed cases of each type")
+	flag.IntVar(&opt.falses, "false", 0, "show so many false alerts of each rule")
+	flag.StringVar(&opt.dump, "detections", "", "also write what was detected to this `file`, a JSON object a case")
+	flag.StringVar(&opt.report, "report", "", "also write the tables to this `file`, as Markdown")
 	flag.Parse()
-	if err := run(*corpus, *tier, *suite, *misses, *falses, *dump); err != nil {
+	var err error
+	if opt.suite, err = regexp.Compile(*suite); err == nil {
+		err = run(opt)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "eval:", err)
 		os.Exit(1)
 	}
 }
 
-func run(corpus string, tier int, suite string, misses, falses int, dump string) error {
-	only, err := regexp.Compile(suite)
-	if err != nil {
-		return fmt.Errorf("reading -suite: %w", err)
-	}
-	paths, err := filepath.Glob(filepath.Join(corpus, "*.jsonl"))
+func run(opt options) error {
+	paths, err := filepath.Glob(filepath.Join(opt.corpus, "*.jsonl"))
 	if err != nil {
 		return err
 	}
 	if len(paths) == 0 {
-		fmt.Printf("There are no labelled cases in %q: nothing was evaluated. Name a folder with CORPUS=…\n", corpus)
+		fmt.Printf("There are no labelled cases in %q: nothing was evaluated. Name a folder with CORPUS=…\n", opt.corpus)
 		return nil
+	}
+	slices.Sort(paths)
+	var cases []*Case
+	for _, path := range paths {
+		if err := each(path, func(c *Case) error {
+			if (c.Tier <= opt.tier || c.Expect.Attack == nil) && opt.suite.MatchString(c.Suite) {
+				cases = append(cases, c)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	known, err := reasons()
+	if err != nil {
+		return err
 	}
 	all, problems := rules.Load()
 	set, more := rule.Compile(all)
@@ -56,34 +83,58 @@ func run(corpus string, tier int, suite string, misses, falses int, dump string)
 			return p
 		}
 	}
-	var out *json.Encoder
-	if dump != "" {
-		f, err := os.Create(dump)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		out = json.NewEncoder(f)
+	now := time.Now()
+	off, on := &runner{set: set, now: now}, &runner{set: set, now: now, anomaly: true}
+	_, without := judgeAll(off, cases)
+	verdictsOn, with := judgeAll(on, cases)
+	if err := dump(opt.dump, verdictsOn); err != nil {
+		return err
 	}
+
+	tables := without.tables(with)
+	tables = append(tables, wholeLogs(cases, off, on), timesToDetect(cases, on), with.notFound(known))
+	fmt.Printf("%d rules, %d cases\n", set.Len(), len(cases))
+	if err := printTables(os.Stdout, tables); err != nil {
+		return err
+	}
+	mean, types := without.mean()
+	meanOn, _ := with.mean()
+	fmt.Printf("\nmean recall over the %d types with at least 5 cases: %.1f %%, with anomaly %.1f %%\n", types, mean, meanOn)
+	list(os.Stdout, "missed", with.misses, opt.misses)
+	list(os.Stdout, "false alerts by", with.falses, opt.falses)
+	if opt.report == "" {
+		return nil
+	}
+	return writeReport(opt.report, set.Len(), cases, without, with, tables)
+}
+
+// judgeAll judges every case and adds up.
+func judgeAll(r *runner, cases []*Case) ([]Verdict, *score) {
 	sc := newScore()
-	r := newRunner(set)
-	slices.Sort(paths)
-	for _, path := range paths {
-		if err := each(path, func(c *Case) error {
-			if c.Tier > tier && c.Expect.Attack != nil || !only.MatchString(c.Suite) {
-				return nil
-			}
-			v := r.judge(c)
-			sc.add(c, v)
-			if out != nil {
-				return out.Encode(v)
-			}
-			return nil
-		}); err != nil {
+	out := make([]Verdict, len(cases))
+	for i, c := range cases {
+		out[i] = r.judge(c)
+		sc.add(c, out[i])
+	}
+	return out, sc
+}
+
+// dump writes verdicts, a JSON object a line.
+func dump(path string, verdicts []Verdict) (err error) {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	out := json.NewEncoder(f)
+	for _, v := range verdicts {
+		if err := out.Encode(v); err != nil {
 			return err
 		}
 	}
-	sc.print(set.Len(), misses, falses)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
@@ -37,12 +38,21 @@ type Alert struct {
 type runner struct {
 	set *rule.Set
 	now time.Time
+	// anomaly: with the anomaly stage and the payload model.
+	anomaly bool
 }
 
-func newRunner(set *rule.Set) *runner { return &runner{set: set, now: time.Now()} }
+// config is that of a new engine. Nobody is protected: attackers in the cases have
+// private addresses, too.
+func (r *runner) config(detectOnly bool) engine.Config {
+	return engine.Config{
+		Set: r.set, Detect: detect.DefaultConfig(), Decide: decide.DefaultConfig(),
+		Allow: decide.NewAllowlist(nil), DetectOnly: detectOnly,
+	}
+}
 
 func (r *runner) judge(c *Case) Verdict {
-	e := engine.New(engine.Config{Set: r.set, Detect: detect.DefaultConfig(), DetectOnly: true})
+	e := engine.New(r.config(true))
 	typ, err := parse.ParseType(c.Source)
 	if err != nil {
 		typ = sentinel.TypeAuto

@@ -3,13 +3,12 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -27,14 +26,19 @@ type tally struct {
 type score struct {
 	suites, types, tiers map[string]*tally
 	total                tally
-	misses               map[string][]string
+	misses               map[string][]miss
 	falses               map[string][]string
 }
+
+// miss is one address that a case asks for and that was not reported.
+type miss struct{ id, ip, line string }
+
+func (m miss) String() string { return fmt.Sprintf("%s %s: %.260q", m.id, m.ip, m.line) }
 
 func newScore() *score {
 	return &score{
 		suites: map[string]*tally{}, types: map[string]*tally{}, tiers: map[string]*tally{},
-		misses: map[string][]string{}, falses: map[string][]string{},
+		misses: map[string][]miss{}, falses: map[string][]string{},
 	}
 }
 
@@ -146,7 +150,7 @@ func (s *score) attack(c *Case, v Verdict, groups []*tally) {
 			}
 		}
 		if !found {
-			s.misses[typ] = append(s.misses[typ], fmt.Sprintf("%s %s: %.260q", c.ID, w.ip, c.lines()[0]))
+			s.misses[typ] = append(s.misses[typ], miss{c.ID, w.ip, c.lines()[0]})
 		}
 	}
 	if !c.sequence() || len(c.Expect.Alerts) == 0 {
@@ -187,60 +191,75 @@ func percent(a, b int) string {
 	return fmt.Sprintf("%.1f", 100*float64(a)/float64(b))
 }
 
-// print writes the tables.
-func (s *score) print(rules, misses, falses int) {
-	fmt.Printf("%d rules\n\n", rules)
-	byName := slices.Sorted(maps.Keys(s.suites))
-	table("suite", byName, s.suites)
-	types := slices.SortedFunc(maps.Keys(s.types), func(a, b string) int {
-		return cmp.Or(cmp.Compare(s.types[b].want, s.types[a].want), cmp.Compare(a, b))
-	})
-	table("type", types, s.types)
-	s.tiers["total"] = &s.total
-	table("all", slices.Sorted(maps.Keys(s.tiers)), s.tiers)
-	sum, n := 0.0, 0
+// mean is the mean recall, in percent, over the types with at least five cases,
+// and how many these are.
+func (s *score) mean() (percent float64, types int) {
+	sum := 0.0
 	for _, t := range s.types {
 		if t.want >= 5 {
 			sum += float64(t.got) / float64(t.want)
-			n++
+			types++
 		}
 	}
-	if n > 0 {
-		fmt.Printf("mean recall over the %d types with at least 5 cases: %.1f %%\n", n, 100*sum/float64(n))
+	if types == 0 {
+		return 0, 0
 	}
-	list("missed", s.misses, misses)
-	list("false alerts by", s.falses, falses)
+	return 100 * sum / float64(types), types
 }
 
-func table(title string, keys []string, rows map[string]*tally) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "%s\tattacks\trecall %%\t95 %%\tright type %%\tright address %%\tharmless lines\tfalse alerts\tper 100,000\textra/clean\tunscored flagged\t\n", title)
+// tables returns the results of one pass, and those of a second one with the
+// anomaly stage and the payload model beside them.
+func (s *score) tables(with *score) []table {
+	byCount := func(m map[string]*tally) []string {
+		return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+			return cmp.Or(cmp.Compare(m[b].want, m[a].want), cmp.Compare(a, b))
+		})
+	}
+	off, on := maps.Clone(s.tiers), maps.Clone(with.tiers)
+	off["all"], on["all"] = &s.total, &with.total
+	return []table{
+		{title: "All suites together", head: tallyHead("tier"), rows: tallyRows(slices.Sorted(maps.Keys(off)), off, on), words: 1},
+		{title: "By suite", head: tallyHead("suite"), rows: tallyRows(slices.Sorted(maps.Keys(s.suites)), s.suites, with.suites), words: 1},
+		{title: "By type of attack", head: tallyHead("type"), rows: tallyRows(byCount(s.types), s.types, with.types), words: 1},
+	}
+}
+
+func tallyHead(what string) []string {
+	return []string{what, "attacks", "recall %", "95 %", "with anomaly", "right type %", "right address %",
+		"harmless lines", "false alerts", "per 100,000", "with anomaly", "extra/clean", "unscored flagged"}
+}
+
+func tallyRows(keys []string, off, on map[string]*tally) (rows [][]string) {
 	for _, k := range keys {
-		t := rows[k]
+		t, u := off[k], at(on, k)
 		lo, hi := wilson(t.got, t.want)
 		interval := "-"
 		if t.want > 0 {
 			interval = fmt.Sprintf("%.0f-%.0f", lo, hi)
 		}
-		rate := "-"
-		if t.harmless > 0 {
-			rate = fmt.Sprintf("%.1f", 1e5*float64(t.falsely)/float64(t.harmless))
-		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d/%d\t%d/%d\t\n", k, t.want, percent(t.got, t.want), interval,
-			percent(t.typed, t.got), percent(t.ipGot, t.ipWant), t.harmless, t.falsely, rate, t.extra, t.clean, t.unscored1, t.unscored)
+		rows = append(rows, []string{k, fmt.Sprint(t.want), percent(t.got, t.want), interval, percent(u.got, u.want),
+			percent(t.typed, t.got), percent(t.ipGot, t.ipWant), fmt.Sprint(t.harmless), fmt.Sprint(t.falsely),
+			t.falseRate(), u.falseRate(), fmt.Sprintf("%d/%d", t.extra, t.clean), fmt.Sprintf("%d/%d", t.unscored1, t.unscored)})
 	}
-	_ = w.Flush() // to standard output
-	fmt.Println()
+	return rows
 }
 
-func list(title string, m map[string][]string, most int) {
+// falseRate is how many of 100,000 harmless lines raise an alert.
+func (t *tally) falseRate() string {
+	if t.harmless == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", 1e5*float64(t.falsely)/float64(t.harmless))
+}
+
+func list[T any](out io.Writer, title string, m map[string][]T, most int) {
 	if most == 0 {
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		fmt.Printf("\n%s %s (%d)\n", title, k, len(m[k]))
+		fmt.Fprintf(out, "\n%s %s (%d)\n", title, k, len(m[k]))
 		for _, line := range m[k][:min(most, len(m[k]))] {
-			fmt.Println("  ", line)
+			fmt.Fprintln(out, "  ", line)
 		}
 	}
 }
