@@ -92,7 +92,11 @@ func run(opt options) error {
 	}
 
 	tables := without.tables(with)
-	tables = append(tables, wholeLogs(cases, off, on), timesToDetect(cases, on), with.notFound(known))
+	slow, err := slowAttacks(off, on)
+	if err != nil {
+		return err
+	}
+	tables = append(tables, wholeLogs(cases, off, on), timesToDetect(cases, on), slow, with.notFound(known))
 	fmt.Printf("%d rules, %d cases\n", set.Len(), len(cases))
 	if err := printTables(os.Stdout, tables); err != nil {
 		return err
