@@ -173,6 +173,7 @@ type Event struct {
 	// AuthStep says which of the several lines of one login attempt this is.
 	AuthStep AuthStep
 	HTTP     HTTP
+	place    place
 }
 
 // HTTP has the fields of an access-log line.

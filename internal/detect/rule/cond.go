@@ -62,18 +62,20 @@ const (
 	opSQLi
 	opSQLiAny
 	opXSS
+	opCountry
 )
 
 var opNames = map[string]op{
 	"equals": opEquals, "contains": opContains, "startswith": opStartsWith, "endswith": opEndsWith,
 	"pattern": opPattern, "re": opPattern, "cidr": opCIDR, "gt": opGT, "gte": opGTE, "lt": opLT, "lte": opLTE,
 	"exists": opExists, "length_gt": opLengthGT, "fieldref": opFieldRef,
+	"country": opCountry,
 }
 
 // opKeys are the keys of a leaf beside field.
 var opKeys = []string{
 	"equals", "contains", "startswith", "endswith", "pattern", "re", "cidr", "gt", "gte", "lt", "lte", "exists",
-	"in_file", "length_gt", "fieldref", "libinjection", "value", "values",
+	"in_file", "length_gt", "fieldref", "country", "libinjection", "value", "values",
 }
 
 func (o op) String() string {
@@ -101,7 +103,9 @@ type leaf struct {
 	// cased compares letters exactly; all wants every value, not one.
 	cased, all bool
 	// want is the value of exists and of bools.
-	want     bool
+	want bool
+	// negated: an odd number of nots is above.
+	negated  bool
 	texts    []string // folded unless cased
 	globs    []glob   // equals with wildcards
 	patterns []*pattern
@@ -124,6 +128,9 @@ type leaf struct {
 func (l *leaf) key() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d|%d|%d|%t|%t|%t|%d|%d|", l.field, l.view, l.op, l.cased, l.all, l.want, l.flags, l.other)
+	if geographic(l) && l.negated {
+		b.WriteString("negated|")
+	}
 	for _, s := range l.texts {
 		b.WriteString(strconv.Quote(s) + ",")
 	}

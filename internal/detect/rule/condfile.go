@@ -74,6 +74,7 @@ func (r *reader) kids(n *yaml.Node, kind condKind, what string, depth int) *Cond
 		if k == nil {
 			return nil
 		}
+		k.walk(false, func(l *leaf, _ bool) { l.negated = !l.negated })
 		return &Cond{kind: condNot, kids: []*Cond{k}, line: n.Line + r.offset}
 	}
 	items, ok := r.list(n)
@@ -114,10 +115,6 @@ func (r *reader) fieldLeaf(n *yaml.Node, es []entry, what string) *Cond {
 	for _, e := range es {
 		if e.key == "field" {
 			continue
-		}
-		if e.key == "country" {
-			r.problem(e.node, "country needs a geographic database, which rules do not have")
-			return nil
 		}
 		if !slices.Contains(opKeys, e.key) {
 			r.problem(e.node, "unknown key %q in %s: %s", e.key, what, oneOf(e.key, append([]string{"field"}, opKeys...)))
@@ -243,6 +240,9 @@ func (r *reader) leaf(x fieldExpr, key string, at, value *yaml.Node) *Cond {
 	if !r.values(l, name, value) {
 		return nil
 	}
+	if l.op == opCountry && l.field == SrcIP {
+		l.field, l.op = GeoCountry, opEquals // an event looks its own address up once
+	}
 	return &Cond{leaf: l, line: l.line}
 }
 
@@ -253,12 +253,12 @@ func allowed(k Kind, o op) bool {
 		return true
 	case opContains, opStartsWith, opEndsWith, opPattern, opLengthGT:
 		return k == KindText || k == KindTexts
-	case opCIDR:
+	case opCIDR, opCountry:
 		return k == KindAddr
 	case opGT, opGTE, opLT, opLTE:
 		return k == KindNumber
 	case opExists:
-		return k == KindText || k == KindTexts || k == KindNumber || k == KindAddr
+		return k == KindText || k == KindTexts || k == KindNumber || k == KindAddr || k == KindCountry
 	case opFieldRef:
 		return k == KindText || k == KindNumber || k == KindAddr
 	}

@@ -82,6 +82,9 @@ func (m *Matcher) eval(n *node) bool {
 // test decides one leaf.
 func (m *Matcher) test(l *leaf) bool {
 	ev := m.ev
+	if geographic(l) {
+		return m.testGeo(l)
+	}
 	switch l.field.Kind() {
 	case KindName:
 		return l.names>>m.place(l.field)&1 == 1

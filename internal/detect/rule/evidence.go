@@ -140,6 +140,9 @@ func (m *Matcher) locate(l *leaf) (span, bool) {
 		s := m.flags(norm.Flags(l.flags)).String()
 		return span{l, s, "", 0, len(s)}, true
 	}
+	if geographic(l) {
+		return m.locateGeo(l)
+	}
 	s := l.field.String(m.ev)
 	if l.field == SrcIP && s == "" && m.captured.IsValid() {
 		s = m.captured.String()

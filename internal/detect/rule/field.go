@@ -56,6 +56,8 @@ const (
 	HTTPPathResolved
 	HTTPPathMasked
 	NormFlags
+	GeoCountry
+	ASN
 	numFields
 )
 
@@ -75,9 +77,11 @@ const (
 	KindTexts
 	// KindFlags is a set of names; equals holds if the set has the name.
 	KindFlags
+	// KindCountry is the code of a country.
+	KindCountry
 )
 
-var kindNames = [...]string{"nothing", "text", "number", "address", "bool", "name", "texts", "flags"}
+var kindNames = [...]string{"nothing", "text", "number", "address", "bool", "name", "texts", "flags", "country"}
 
 // String returns the kind's name, for example "address".
 func (k Kind) String() string { return kindNames[k] }
@@ -101,7 +105,7 @@ var fieldInfos = [numFields]fieldInfo{
 	HTTPProto: {"http.proto", KindText}, HTTPTime: {"http.rt", KindNumber}, HTTPMalformed: {"http.malformed", KindBool},
 	HTTPArgs: {"http.args", KindTexts}, HTTPArgNames: {"http.arg_names", KindTexts},
 	HTTPPathResolved: {"http.path_resolved", KindText}, HTTPPathMasked: {"http.path_masked", KindText},
-	NormFlags: {"norm.flags", KindFlags},
+	NormFlags: {"norm.flags", KindFlags}, GeoCountry: {"geo.country", KindCountry}, ASN: {"asn", KindNumber},
 }
 
 // fieldAliases are other names of fields; those of a view are read by
@@ -255,6 +259,8 @@ func (f Field) text(ev *sentinel.Event) string {
 		return ev.HTTP.Host
 	case HTTPProto:
 		return ev.HTTP.Proto
+	case GeoCountry:
+		return ev.Geo().Country
 	}
 	return ""
 }
@@ -279,6 +285,9 @@ func (f Field) number(ev *sentinel.Event) (int64, bool) {
 		return ev.HTTP.Bytes, ev.HTTP.Bytes >= 0
 	case HTTPTime:
 		return ev.HTTP.Duration.Milliseconds(), ev.HTTP.Duration != 0
+	case ASN:
+		n := ev.Geo().ASN
+		return int64(n), n != 0
 	}
 	return 0, false
 }

@@ -66,7 +66,7 @@ func direct(c *Cond) bool {
 	ok := true
 	c.walk(false, func(l *leaf, _ bool) {
 		switch l.field.Kind() {
-		case KindName, KindNumber, KindAddr, KindBool, KindFlags:
+		case KindName, KindNumber, KindAddr, KindBool, KindFlags, KindCountry:
 			return
 		}
 		switch l.field {

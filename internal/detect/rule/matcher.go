@@ -49,6 +49,8 @@ type Matcher struct {
 	// silenced are the last matches that exceptions silenced, as a ring.
 	silenced   [maxSilenced]Silenced
 	silencedAt int
+	// locator tells where addresses are; nil: nobody knows.
+	locator func(netip.Addr) sentinel.Geo
 }
 
 // maxSilenced is how many silenced matches a matcher remembers.
@@ -124,6 +126,9 @@ func (m *Matcher) Match(ev *sentinel.Event) []Match {
 // begin makes ready for an event.
 func (m *Matcher) begin(ev *sentinel.Event) {
 	m.ev = ev
+	if m.locator != nil {
+		ev.LocateBy(m.locator)
+	}
 	m.budget, m.over = m.set.budget, false
 	m.hits, m.judged, m.reports = m.hits[:0], m.judged[:0], m.reports[:0]
 	m.entries = [homes]*knownEntry{}

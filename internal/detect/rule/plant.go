@@ -162,10 +162,14 @@ const (
 	costText    = 10
 	costPattern = 2000
 	costInject  = 1000
+	costGeo     = 400
 )
 
 // cost estimates what a leaf takes.
 func cost(l *leaf) int32 {
+	if geographic(l) {
+		return costGeo
+	}
 	switch l.field.Kind() {
 	case KindName, KindNumber, KindAddr, KindBool:
 		return costTyped

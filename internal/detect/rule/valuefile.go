@@ -52,6 +52,8 @@ func (r *reader) value(l *leaf, name string, n *yaml.Node) bool {
 		return r.fieldRef(l, n)
 	case opCIDR:
 		return r.prefix(l, n)
+	case opCountry:
+		return r.country(l, n)
 	}
 	switch l.field.Kind() {
 	case KindNumber:
@@ -64,6 +66,8 @@ func (r *reader) value(l *leaf, name string, n *yaml.Node) bool {
 		return len(r.problems) == before
 	case KindName:
 		return r.name(l, n)
+	case KindCountry:
+		return r.country(l, n)
 	case KindFlags:
 		s, ok := r.text(n, name, 100)
 		if !ok {
@@ -182,6 +186,20 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+func (r *reader) country(l *leaf, n *yaml.Node) bool {
+	s, ok := r.text(n, l.field.Name(), 100)
+	if !ok {
+		return false
+	}
+	code, err := sentinel.ParseCountry(s)
+	if err != nil {
+		r.problem(n, "%s: %v", l.field.Name(), err)
+		return false
+	}
+	l.texts = append(l.texts, code)
+	return true
+}
+
 func (r *reader) number(l *leaf, n *yaml.Node) bool {
 	n, ok := r.scalar(n, l.field.Name(), "a number")
 	if !ok {
@@ -207,6 +225,14 @@ func (r *reader) number(l *leaf, n *yaml.Node) bool {
 		}
 		l.numbers = append(l.numbers, t.Unix())
 		return true
+	}
+	if l.field == ASN {
+		v, err := sentinel.ParseASN(n.Value)
+		if err != nil {
+			r.problem(n, "asn: %v", err)
+		}
+		l.numbers = append(l.numbers, int64(v))
+		return err == nil
 	}
 	v, err := strconv.ParseInt(n.Value, 10, 64)
 	if err != nil {
