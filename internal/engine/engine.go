@@ -34,12 +34,16 @@ type Config struct {
 	NewID func(time.Time) string
 	// DetectOnly leaves out decisions: Step.Effects stays empty.
 	DetectOnly bool
+	// Locate says where addresses are; nil: nobody knows. It is called by the
+	// engine's goroutine, for few events, and must not wait.
+	Locate func(netip.Addr) sentinel.Geo
 }
 
 // Engine is the pipeline without hands. It is not safe for concurrent use.
 type Engine struct {
 	set      *rule.Set
 	matcher  *rule.Matcher
+	locate   func(netip.Addr) sentinel.Geo
 	detector *detect.Detector
 	decider  *decide.Decider // nil with DetectOnly
 	clock    time.Time       // of replays: the greatest event time so far
@@ -97,7 +101,8 @@ type seen struct {
 // New returns an engine.
 func New(cfg Config) *Engine {
 	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect),
-		sightings: &sightings{seed: rand.Uint64()}, answers: &answers{}}
+		sightings: &sightings{seed: rand.Uint64()}, answers: &answers{}, locate: cfg.Locate}
+	e.matcher.LocateBy(e.locate)
 	if !cfg.DetectOnly {
 		newID := cfg.NewID
 		if newID == nil {
@@ -285,6 +290,7 @@ func (e *Engine) Swap(set *rule.Set, cfg detect.Config) {
 	next := detect.New(set, cfg)
 	next.Adopt(e.detector)
 	e.set, e.matcher, e.detector = set, set.NewMatcher(), next
+	e.matcher.LocateBy(e.locate)
 	e.step.Matches, e.step.Results = nil, nil
 }
 

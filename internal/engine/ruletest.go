@@ -78,7 +78,7 @@ var testStart = time.Date(2026, 2, 9, 14, 0, 0, 0, time.UTC)
 
 func newTestRun(set *rule.Set, index int32, t *rule.Test) *testRun {
 	run := &testRun{rule: index, r: set.Rule(int(index)), test: t}
-	run.engine = New(Config{Set: set, Detect: detect.Config{Seed: [2]uint64{1, 1}}, DetectOnly: true})
+	run.engine = New(Config{Set: set, Detect: detect.Config{Seed: [2]uint64{1, 1}}, DetectOnly: true, Locate: t.Locate})
 	run.source = run.engine.NewSource("test", parse.Config{Type: run.sourceType()})
 	if a := run.r.Aggregation; a != nil {
 		run.need = a.Threshold

@@ -281,7 +281,7 @@ const maxTestLines = 10_000
 
 func (r *reader) test(n *yaml.Node) Test {
 	t := Test{Repeat: 1, Expect: Expect{Fires: -1, Matches: -1}, Line: n.Line + r.offset}
-	r.mapping(n, "a test", []string{"name", "source", "start", "every", "repeat", "lines", "expect"}, func(e entry) {
+	r.mapping(n, "a test", []string{"name", "source", "start", "every", "repeat", "lines", "geo", "expect"}, func(e entry) {
 		switch e.key {
 		case "name":
 			t.Name, _ = r.text(e.value, "name", 200)
@@ -296,6 +296,8 @@ func (r *reader) test(n *yaml.Node) Test {
 			r.integer(e.value, "repeat", 1, maxTestLines, &t.Repeat)
 		case "lines":
 			t.Lines = r.texts(e.value, "a line", sentinel.MaxLine)
+		case "geo":
+			t.Geo = r.places(e.value)
 		case "expect":
 			r.expect(e.value, &t.Expect)
 		}

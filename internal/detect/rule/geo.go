@@ -3,6 +3,9 @@ package rule
 import (
 	"net/netip"
 	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -64,4 +67,36 @@ func (m *Matcher) testGeo(l *leaf) bool {
 func (m *Matcher) locateGeo(l *leaf) (span, bool) {
 	s := m.geo(l).String()
 	return span{leaf: l, text: s, end: len(s)}, s != ""
+}
+
+// places reads where addresses are in a test: {203.0.113.0/24: "NL AS64500 Org"}.
+func (r *reader) places(n *yaml.Node) []TestPlace {
+	es, _ := r.entries(n, "geo")
+	out := make([]TestPlace, 0, len(es))
+	for _, e := range es {
+		p, err := parsePrefix(e.key)
+		if err != nil {
+			r.problem(e.node, "geo: %q is neither an address nor a network", e.key)
+			continue
+		}
+		s, _ := r.text(e.value, "geo", 200)
+		out = append(out, TestPlace{p, r.place(e.value, s)})
+	}
+	return out
+}
+
+// place reads a country, a network or both, and the network's name.
+func (r *reader) place(n *yaml.Node, s string) (g sentinel.Geo) {
+	var err error
+	first, rest, _ := strings.Cut(s, " ")
+	if g.Country, err = sentinel.ParseCountry(first); err == nil {
+		first, rest, _ = strings.Cut(rest, " ")
+	}
+	if first != "" {
+		if g.ASN, err = sentinel.ParseASN(first); err != nil {
+			r.problem(n, "geo: %q is not a country, a network or both, such as \"NL AS64500 Example\"", s)
+		}
+	}
+	g.Org = rest
+	return g
 }

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"net/netip"
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -254,8 +255,26 @@ type Test struct {
 	Every  time.Duration
 	Repeat int
 	Lines  []string
+	// Geo says where addresses are while the test runs; nothing else is known.
+	Geo    []TestPlace
 	Expect Expect
 	Line   int
+}
+
+// TestPlace says where the addresses of a network are.
+type TestPlace struct {
+	Prefix netip.Prefix
+	Geo    sentinel.Geo
+}
+
+// Locate returns where an address is in the test.
+func (t *Test) Locate(a netip.Addr) sentinel.Geo {
+	for _, p := range t.Geo {
+		if p.Prefix.Contains(a) {
+			return p.Geo
+		}
+	}
+	return sentinel.Geo{}
 }
 
 // Expect is what a test wants.
