@@ -2,6 +2,7 @@ package parse
 
 import (
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"unsafe"
@@ -41,7 +42,7 @@ func sound(t *testing.T, typ sentinel.SourceType, line string) {
 	p := New(Config{Type: typ, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	ok := p.Parse(line, arrival, arrival, &ev)
 	p.doubt = 0
-	if p.Parse(line, arrival, arrival, &again) != ok || ev != again {
+	if p.Parse(line, arrival, arrival, &again) != ok || !reflect.DeepEqual(ev, again) {
 		t.Errorf("%q: the second time %+v, not %+v", line, again, ev)
 	}
 	if ev.Raw != line || !within(line, ev.Raw) || !within(line, ev.Message) && !strings.Contains(line, `\`) {
