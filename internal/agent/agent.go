@@ -122,6 +122,7 @@ type Agent struct {
 	drill     string // the log for drills, empty if there is none
 	names     *host.Names
 	finds     finds
+	formats   atomic.Pointer[formatBook]
 	snapshot  atomic.Pointer[snapshot]
 	sandbox   atomic.Pointer[sandbox.Report] // nil: none
 	beyond    []string                       // what it keeps from being read

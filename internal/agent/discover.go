@@ -40,6 +40,7 @@ func (a *Agent) discover(ctx context.Context) {
 		found.Logs = append([]collect.Found{{Type: sentinel.TypeJournal, By: []string{"it was read before"}}}, found.Logs...)
 	}
 	a.finds = finds{Discovery: found, at: now, before: a.finds.at}
+	a.formats.Store(newFormatBook(found.Logs, a.formats.Load()))
 }
 
 // sourcesOf are the configured sources, then the journal and what discovery
@@ -141,13 +142,16 @@ func (p *api) Discover(ctx context.Context, _ control.Peer) (*control.DiscoverRe
 	a.mu.Lock()
 	found := a.finds
 	a.mu.Unlock()
-	read := sources(cfg, &found)
+	read, book := sources(cfg, &found), a.formats.Load()
 	out := &control.DiscoverResult{Logs: []control.DiscoveredLog{}, Notes: slices.Clone(found.Notes)}
 	if out.Notes == nil {
 		out.Notes = []string{}
 	}
 	for _, f := range found.Logs {
 		row := control.DiscoveredLog{Path: f.Path, Type: f.Type, By: f.By, Problem: f.Problem, Hint: f.Hint}
+		if page := book.page(f.Path); page != nil {
+			row.Formats = page.names
+		}
 		if f.Path == "" {
 			row.Path = collect.JournalID
 		}
@@ -161,6 +165,12 @@ func (p *api) Discover(ctx context.Context, _ control.Peer) (*control.DiscoverRe
 			row.State = control.LogAbsent
 		case isRead:
 			row.State = control.LogRead
+			if !formatGiven(cfg, f.Path) {
+				row.Problem, row.Hint = book.fault(f.Path), ""
+			}
+			if row.Problem != "" {
+				row.Hint = "change that format, or give the log's in logs.sources"
+			}
 		case f.Copy:
 			row.State, row.Problem = control.LogCopy, "left out: the journal has all of it"
 		case f.Path == "":

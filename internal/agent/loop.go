@@ -55,6 +55,7 @@ type feed struct {
 	source *engine.Source
 	counts *lineCounts
 	cfg    *config.Config // the configuration it was made for
+	book   *formatBook    // and the formats known then
 	guard  *proxyGuard    // nil where the proxies are configured
 }
 
@@ -208,8 +209,8 @@ func (a *Agent) takeEffect() {
 // feed returns the source of a batch, made anew after a reload.
 func (a *Agent) feed(b sentinel.Batch) *feed {
 	f := a.feeds[b.Source]
-	cfg := a.config()
-	if f != nil && f.cfg == cfg {
+	cfg, book := a.config(), a.formats.Load()
+	if f != nil && f.cfg == cfg && f.book == book {
 		return f
 	}
 	if f == nil {
@@ -219,7 +220,7 @@ func (a *Agent) feed(b sentinel.Batch) *feed {
 		}
 		a.feeds[b.Source] = f
 	}
-	f.cfg = cfg
+	f.cfg, f.book = cfg, book
 	pc := parse.Config{Type: b.Type, Location: time.Local}
 	s, ok := sourceConfig(cfg, b.Source)
 	if ok {
@@ -228,8 +229,10 @@ func (a *Agent) feed(b sentinel.Batch) *feed {
 		s = config.DefaultSource()
 	}
 	pc.TrustedProxies = s.TrustedProxies
-	if s.LogFormat != "" {
-		pc.Format, _ = parse.ParseLogFormat(s.LogFormat) // checked before the configuration was taken
+	if format, err := parse.ParseLogFormat(s.LogFormat); s.LogFormat != "" && err == nil { // checked before the configuration was taken
+		pc.Formats = []*parse.LogFormat{format}
+	} else {
+		book.apply(b.Source, &pc)
 	}
 	f.source = a.engine.NewSource(b.Source, pc)
 	switch {

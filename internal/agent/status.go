@@ -207,6 +207,9 @@ func (a *Agent) sources() []control.SourceStatus {
 			row.Lines, row.Parsed, row.Unparsed, row.Recognised = n.lines.Load(), n.parsed.Load(), n.unparsed.Load(), n.recognised.Load()
 		}
 		row.Blind = a.sight.reason(row.ID)
+		if row.Reason == "" && !formatGiven(a.config(), row.ID) {
+			row.Reason = a.formats.Load().fault(row.ID)
+		}
 		out = append(out, row)
 	}
 	slices.SortFunc(out, func(x, y control.SourceStatus) int { return cmp.Compare(x.Path, y.Path) })

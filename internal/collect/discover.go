@@ -40,6 +40,9 @@ type Found struct {
 	Copy bool
 	// Born is when the file was made, zero if unknown.
 	Born time.Time
+	// Formats are those of its access lines, as the configuration of the server
+	// has them; none: no configuration says.
+	Formats []LogFormat
 }
 
 // Discovery is what there is to read on this host.
@@ -186,13 +189,18 @@ func packedOrOld(path string) bool {
 // web adds the logs that a server's configuration names.
 func (d *Discoverer) web(w *webConf, kind sentinel.SourceType) {
 	for _, l := range w.logs {
-		d.add(l.path, kind, l.where)
+		f := d.add(l.path, kind, l.where)
+		if f != nil && l.access {
+			f.Type = kind // what writes it is the better word than where it stands
+			f.addFormat(w.formatOf(l))
+		}
 	}
 	d.notes = append(d.notes, w.notes...)
 }
 
-// add puts a log into the list, once however many names it has.
-func (d *Discoverer) add(path string, kind sentinel.SourceType, by string) {
+// add puts a log into the list, once however many names it has, and returns its
+// entry until the next call; nil if there are too many.
+func (d *Discoverer) add(path string, kind sentinel.SourceType, by string) *Found {
 	real := d.real(path)
 	for i := range d.list {
 		f := &d.list[i]
@@ -203,13 +211,14 @@ func (d *Discoverer) add(path string, kind sentinel.SourceType, by string) {
 		if !slices.Contains(f.By, by) && len(f.By) < enough {
 			f.By = append(f.By, by)
 		}
-		return
+		return f
 	}
 	if len(d.list) >= maxFound {
 		d.note("more than %d logs were found; name the others in logs.sources", maxFound)
-		return
+		return nil
 	}
 	d.list = append(d.list, Found{Path: path, Type: kind, By: []string{by}})
+	return &d.list[len(d.list)-1]
 }
 
 func (d *Discoverer) real(path string) string {
@@ -380,15 +389,23 @@ func (d *Discoverer) askApache(ctx context.Context) {
 
 // hosts adds the logs of the files named in the output of apache2ctl -S.
 func (d *Discoverer) hosts(text string) {
-	s := webServers[slices.IndexFunc(webServers, func(s webServer) bool { return s.env != "" })]
+	isApache := func(s webServer) bool { return s.kind == sentinel.TypeApache }
+	s := webServers[slices.IndexFunc(webServers, isApache)]
+	for _, other := range webServers {
+		if _, err := os.Stat(filepath.Join(d.Root, other.conf)); err == nil && isApache(other) {
+			s = other
+			break
+		}
+	}
 	w := newWebConf(d.Root, s)
+	w.read(filepath.Join(d.Root, s.conf), 0) // it has the formats
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if name, ok := strings.CutPrefix(line, "ServerRoot: "); ok {
 			w.base, w.prefix = strings.Trim(name, `"`), strings.Trim(name, `"`)
 		}
 		if name, ok := strings.CutPrefix(line, "Main ErrorLog: "); ok {
-			w.add(strings.Trim(name, `"`), "apache2ctl -S")
+			w.add(strings.Trim(name, `"`), webLog{where: "apache2ctl -S"})
 		}
 		_, rest, ok := strings.Cut(line, " (/")
 		if !ok || len(w.seen) > maxWebFiles {

@@ -111,7 +111,7 @@ func TestDiscoverWebServers(t *testing.T) {
 		"nginx /srv/*/logs/access-*.log (/etc/nginx/conf.d/vhosts.conf:1)",
 		"apache /var/log/apache2/other_vhosts.log (/etc/apache2/sites-enabled/000.conf:3)",
 		"apache /srv/blog/access.* (/etc/apache2/sites-enabled/000.conf:4)"+later,
-		"apache /etc/apache2/logs/transfer.log (/etc/apache2/apache2.conf:6)"+later,
+		"apache /etc/apache2/logs/transfer.log (/etc/apache2/apache2.conf:5)"+later,
 	)
 	if want := []string{"/etc/nginx/conf.d/vhosts.conf:3: the log logs/relative.log is relative to where the server was built for"}; !slices.Equal(d.Notes, want) {
 		t.Errorf("notes %q, want %q", d.Notes, want)

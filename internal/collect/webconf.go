@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -28,6 +27,11 @@ const (
 type webLog struct {
 	path  string // absolute; a variable in it became a *
 	where string // "FILE:LINE"
+	// access: it has requests; format names theirs or is it, scope is where that
+	// name is looked up first.
+	access bool
+	format string
+	scope  int
 }
 
 // webConf reads the configuration of one server.
@@ -39,8 +43,12 @@ type webConf struct {
 	vars    map[string]string // of Apache: ${NAME}
 	seen    map[string]bool
 	logs    []webLog
+	formats map[formatKey]LogFormat
 	notes   []string
 	limited bool
+	// scope numbers the virtual host of Apache that is being read, 0 outside;
+	// scopes is how many there were.
+	scope, scopes int
 }
 
 // host returns a path as the host names it.
@@ -85,55 +93,86 @@ func unwrapPath(err error) error {
 	return err
 }
 
+// scan reads the text of a file.
 func (w *webConf) scan(r io.Reader, path string, depth int) {
-	sc := bufio.NewScanner(io.LimitReader(r, maxWebFile))
-	sc.Buffer(make([]byte, 0, 64<<10), maxWebFile)
-	name := w.host(path)
-	joined := ""
-	for n := 1; sc.Scan(); n++ {
-		line := strings.TrimSpace(sc.Text())
-		if w.apache && strings.HasSuffix(line, `\`) {
-			joined += line[:len(line)-1] + " "
-			continue
+	text, err := io.ReadAll(io.LimitReader(r, maxWebFile))
+	if err != nil {
+		w.notes = append(w.notes, fmt.Sprintf("reading %s: %v", w.host(path), unwrapPath(err)))
+		return
+	}
+	statements := nginxStatements
+	if w.apache {
+		statements = apacheStatements
+	}
+	for st := range statements(string(text)) {
+		name := w.host(path)
+		if st.file != "" {
+			name = st.file
 		}
-		line, joined = joined+line, ""
-		if file, ok := strings.CutPrefix(line, "# configuration file "); ok { // of nginx -T
-			name, n = strings.TrimSuffix(file, ":"), 0
-			continue
-		}
-		for _, words := range directives(line, w.apache) {
-			w.directive(words, fmt.Sprintf("%s:%d", name, n), depth)
-		}
+		w.directive(st.words, fmt.Sprintf("%s:%d", name, st.line), depth)
 	}
 }
 
 // directive looks at one directive; words is not empty.
 func (w *webConf) directive(words []string, where string, depth int) {
+	if w.apache {
+		w.apacheDirective(words, where, depth)
+		return
+	}
 	if len(words) < 2 {
 		return
 	}
-	arg := words[1]
-	if w.apache {
-		arg = w.expand(arg)
-		switch strings.ToLower(words[0]) {
-		case "serverroot":
-			w.base, w.prefix = arg, arg
-		case "define":
-			if len(words) > 2 && len(w.vars) < maxWebLogs {
-				w.vars[arg] = w.expand(words[2])
-			}
-		case "include", "includeoptional":
-			w.include(arg, depth)
-		case "customlog", "transferlog", "errorlog", "globallog":
-			w.add(arg, where)
-		}
-		return
-	}
-	switch words[0] {
+	switch arg := words[1]; words[0] {
 	case "include":
 		w.include(arg, depth)
-	case "access_log", "error_log":
-		w.add(arg, where)
+	case "error_log":
+		w.add(arg, webLog{where: where})
+	case "access_log":
+		l := webLog{where: where, access: true, format: nginxDefault}
+		if len(words) > 2 && !strings.Contains(words[2], "=") { // "buffer=32k" and the like follow the name
+			l.format = words[2]
+		}
+		w.add(arg, l)
+	case "log_format":
+		w.nginxFormat(words, where)
+	}
+}
+
+func (w *webConf) apacheDirective(words []string, where string, depth int) {
+	name := strings.ToLower(words[0])
+	switch {
+	case name == "<virtualhost":
+		w.scopes++
+		w.scope = w.scopes
+		return
+	case strings.HasPrefix(name, "</virtualhost"):
+		w.scope = 0
+		return
+	case len(words) < 2:
+		return
+	}
+	arg := w.expand(words[1])
+	switch name {
+	case "serverroot":
+		w.base, w.prefix = arg, arg
+	case "define":
+		if len(words) > 2 && len(w.vars) < maxWebLogs {
+			w.vars[arg] = w.expand(words[2])
+		}
+	case "include", "includeoptional":
+		w.include(arg, depth)
+	case "errorlog":
+		w.add(arg, webLog{where: where})
+	case "errorlogformat":
+		w.notes = append(w.notes, where+": error logs have a format of their own, which is not read: of their lines only those in the usual format are understood")
+	case "transferlog":
+		w.add(arg, webLog{where: where, access: true, scope: w.scope})
+	case "customlog", "globallog":
+		if len(words) > 2 { // what may follow, env= or expr=, leaves out lines
+			w.add(arg, webLog{where: where, access: true, format: w.expand(words[2]), scope: w.scope})
+		}
+	case "logformat":
+		w.apacheFormat(words, where)
 	}
 }
 
@@ -181,8 +220,9 @@ func (w *webConf) expand(s string) string {
 	return s
 }
 
-// add takes in the name of a log.
-func (w *webConf) add(name, where string) {
+// add takes in the name of a log; l has the rest.
+func (w *webConf) add(name string, l webLog) {
+	where := l.where
 	if len(w.logs) >= maxWebLogs {
 		return
 	}
@@ -201,7 +241,8 @@ func (w *webConf) add(name, where string) {
 	case !filepath.IsAbs(name):
 		name = filepath.Join(w.prefix, name)
 	}
-	w.logs = append(w.logs, webLog{filepath.Clean(wildcards(name)), where})
+	l.path = filepath.Clean(wildcards(name))
+	w.logs = append(w.logs, l)
 }
 
 // piped finds the file that a program such as rotatelogs or cronolog writes.
@@ -239,46 +280,6 @@ func wildcards(name string) string {
 
 func isWord(c byte) bool {
 	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-}
-
-// directives splits a line into directives and these into words. A directive of
-// nginx that goes on over several lines is cut; those with logs do not.
-func directives(line string, apache bool) (all [][]string) {
-	var words []string
-	flush := func() {
-		if len(words) > 0 {
-			all = append(all, words)
-		}
-		words = nil
-	}
-	for line != "" {
-		switch c := line[0]; {
-		case c == ' ' || c == '\t':
-			line = line[1:]
-		case c == '#' && (!apache || len(words) == 0):
-			line = ""
-		case !apache && (c == ';' || c == '{' || c == '}'):
-			flush()
-			line = line[1:]
-		case c == '"' || c == '\'':
-			word, rest, _ := strings.Cut(line[1:], string(c))
-			words, line = append(words, word), rest
-		default:
-			end := strings.IndexAny(line, " \t")
-			if !apache {
-				end = strings.IndexAny(line, " \t;{}")
-				if strings.Contains(line, "${") { // braces of a variable end nothing
-					end = strings.IndexAny(line, " \t;")
-				}
-			}
-			if end < 0 {
-				end = len(line)
-			}
-			words, line = append(words, line[:end]), line[end:]
-		}
-	}
-	flush()
-	return all
 }
 
 // environment reads what a shell script such as Apache's envvars exports.
@@ -320,7 +321,7 @@ var webServers = []webServer{
 }
 
 func newWebConf(root string, s webServer) *webConf {
-	w := &webConf{root: root, apache: s.kind == sentinel.TypeApache, prefix: s.prefix, seen: map[string]bool{}, vars: map[string]string{}}
+	w := &webConf{root: root, apache: s.kind == sentinel.TypeApache, prefix: s.prefix, seen: map[string]bool{}, vars: map[string]string{}, formats: map[formatKey]LogFormat{}}
 	w.base = filepath.Dir(s.conf)
 	if w.apache {
 		w.base = s.prefix

@@ -27,6 +27,9 @@ type DiscoveredLog struct {
 	State   string `json:"state"`
 	Problem string `json:"problem,omitempty"`
 	Hint    string `json:"hint,omitempty"`
+	// Formats are those of its access lines, as "NAME (FILE:LINE)", where the
+	// configuration of its server says.
+	Formats []string `json:"formats,omitempty"`
 }
 
 // The states of a DiscoveredLog.

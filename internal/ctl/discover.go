@@ -44,7 +44,10 @@ func (a *app) discovered(r *control.DiscoverResult) {
 				st = styleWarn
 			}
 			note := strings.TrimPrefix(x.Problem+": "+x.Hint, ": ")
-			t.add(plain(x.Path), plain(string(x.Type)), cell{x.State, st}, plain(strings.Join(x.By, ", ")), cell{strings.TrimSuffix(note, ": "), st})
+			if note = strings.TrimSuffix(note, ": "); note == "" && len(x.Formats) > 0 {
+				note = "format " + strings.Join(x.Formats, ", ")
+			}
+			t.add(plain(x.Path), plain(string(x.Type)), cell{x.State, st}, plain(strings.Join(x.By, ", ")), cell{note, st})
 		}
 		t.print(s)
 	}

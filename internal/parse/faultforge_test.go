@@ -245,10 +245,11 @@ func TestFaultForgedLines(t *testing.T) {
 			k := &f.kinds[i%len(f.kinds)]
 			if parsers[k.format] == nil {
 				for _, typ := range types {
+					cfg := Config{Type: typ}
 					if k.format != nil {
-						typ = sentinel.TypeNginx
+						cfg = Config{Type: sentinel.TypeNginx, Formats: []*LogFormat{k.format}}
 					}
-					parsers[k.format] = append(parsers[k.format], New(Config{Type: typ, Format: k.format}))
+					parsers[k.format] = append(parsers[k.format], New(cfg))
 				}
 			}
 			p := parsers[k.format][f.IntN(len(types))]

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -328,6 +327,9 @@ func (p *Parser) json(line string, ev *sentinel.Event) bool {
 		ev.SrcPort = port
 	}
 	if v.set[slotStatus] && ev.SrcIP.IsValid() && (v.set[slotRequest] || v.set[slotTarget]) {
+		if p.strict {
+			return false
+		}
 		p.jsonAccess(&v, ev)
 		return true
 	}
@@ -389,20 +391,11 @@ func (p *Parser) jsonTime(v *values, ev *sentinel.Event) {
 		}
 		return
 	}
-	whole, fraction, _ := strings.Cut(v.text[slotEpoch], ".")
-	unit := int64(0)
 	if micros := v.text[slotMicros]; len(micros) > 6 {
-		whole, fraction = micros[:len(micros)-6], micros[len(micros)-6:]
+		ev.Time = unix(micros[:len(micros)-6], micros[len(micros)-6:])
+		return
 	}
-	if len(fraction) >= 3 {
-		ms, ok := atoi(fraction[:3])
-		if ok {
-			unit = int64(ms) * int64(time.Millisecond)
-		}
-	}
-	if sec, err := strconv.ParseInt(whole[:min(len(whole), 11)], 10, 64); err == nil && sec > 0 {
-		ev.Time = time.Unix(sec, unit).UTC()
-	}
+	ev.Time = epoch(v.text[slotEpoch])
 }
 
 // jsonAccess makes the event of a request.

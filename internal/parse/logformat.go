@@ -1,10 +1,10 @@
 package parse
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
+	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -23,6 +23,10 @@ type LogFormat struct {
 	peer    int // the segment with the peer
 	real    bool
 	header  int // the segment with X-Forwarded-For, -1 without
+	// json: fields are escaped as in JSON.
+	json bool
+	// usual: it is one of the formats that need not be told.
+	usual bool
 }
 
 // formatPart is fixed text, or a field that ends by itself.
@@ -31,264 +35,51 @@ type formatPart struct {
 	field formatField
 	// quoted: the field ends at the first quote that is not escaped.
 	quoted bool
+	// blank: there may be nothing in its place.
+	blank bool
 }
 
 // formatField is what a variable holds.
 type formatField uint8
 
 const (
-	fieldText      formatField = iota // fixed text
-	fieldSkip                         // of no interest, any text
-	fieldWord                         // of no interest, without spaces
-	fieldAddr                         // the client's address, or what a module made of it
-	fieldPeer                         // the peer of the connection
-	fieldPort                         //
-	fieldUser                         //
-	fieldStamp                        // 02/Jan/2006:15:04:05 -0700
-	fieldISO                          // ISO 8601
-	fieldRequest                      //
-	fieldMethod                       //
-	fieldTarget                       //
-	fieldPath                         //
-	fieldQuery                        //
-	fieldProto                        //
-	fieldStatus                       //
-	fieldBytes                        //
-	fieldReferer                      //
-	fieldAgent                        //
-	fieldForwarded                    //
-	fieldHost                         //
+	fieldText        formatField = iota // fixed text
+	fieldSkip                           // of no interest, any text
+	fieldWord                           // of no interest, without spaces
+	fieldAddr                           // the client's address, or what a module made of it
+	fieldPeer                           // the peer of the connection
+	fieldPort                           //
+	fieldUser                           //
+	fieldStamp                          // 02/Jan/2006:15:04:05 -0700
+	fieldISO                            // ISO 8601
+	fieldEpoch                          // seconds since 1970, with a fraction
+	fieldMillisEpoch                    // milliseconds since 1970
+	fieldRequest                        //
+	fieldMethod                         //
+	fieldTarget                         //
+	fieldPath                           //
+	fieldQuery                          //
+	fieldProto                          //
+	fieldStatus                         //
+	fieldBytes                          //
+	fieldReferer                        //
+	fieldAgent                          //
+	fieldForwarded                      //
+	fieldHost                           // the header, any text
+	fieldVhost                          // the host asked for, without spaces
+	fieldServer                         // the name of the virtual server
+	fieldURL                            // host and target with nothing between them
+	fieldSeconds                        // time taken
+	fieldMillis                         //
+	fieldMicros                         //
 	numFields
 )
-
-// maxFormat bounds the text of a format, and maxFormatParts its parts.
-const (
-	maxFormat      = 4096
-	maxFormatParts = 64
-	maxFormatGaps  = 8
-)
-
-// nginxFields are the variables that mean something. All others are skipped.
-var nginxFields = map[string]formatField{
-	"remote_addr": fieldAddr, "realip_remote_addr": fieldPeer, "remote_port": fieldPort, "realip_remote_port": fieldWord,
-	"remote_user": fieldUser, "time_local": fieldStamp, "time_iso8601": fieldISO, "msec": fieldWord,
-	"request": fieldRequest, "request_method": fieldMethod, "request_uri": fieldTarget, "uri": fieldPath, "args": fieldQuery, "query_string": fieldQuery,
-	"server_protocol": fieldProto, "status": fieldStatus, "body_bytes_sent": fieldBytes, "bytes_sent": fieldWord,
-	"http_referer": fieldReferer, "http_user_agent": fieldAgent, "http_x_forwarded_for": fieldForwarded,
-	"host": fieldHost, "http_host": fieldHost, "server_name": fieldWord, "server_port": fieldWord, "server_addr": fieldWord,
-	"request_time": fieldWord, "request_length": fieldWord, "request_id": fieldWord, "connection": fieldWord, "connection_requests": fieldWord,
-	"pipe": fieldWord, "scheme": fieldWord, "https": fieldWord, "gzip_ratio": fieldWord, "ssl_protocol": fieldWord, "ssl_cipher": fieldWord,
-	"pid": fieldWord, "hostname": fieldWord,
-}
-
-// apacheFields are the same for Apache.
-var apacheFields = map[string]formatField{
-	"h": fieldAddr, "a": fieldAddr, "{c}a": fieldPeer, "l": fieldWord, "u": fieldUser, "r": fieldRequest, "s": fieldStatus, ">s": fieldStatus, "<s": fieldWord,
-	"b": fieldBytes, "B": fieldBytes, "O": fieldBytes, "I": fieldWord, "D": fieldWord, "T": fieldWord, "v": fieldWord, "V": fieldHost, "p": fieldWord, "P": fieldWord,
-	"m": fieldMethod, "U": fieldPath, "q": fieldQuery, "H": fieldProto, "k": fieldWord, "X": fieldWord, "A": fieldWord, "S": fieldWord, "L": fieldWord,
-	"{Referer}i": fieldReferer, "{User-Agent}i": fieldAgent, "{User-agent}i": fieldAgent, "{X-Forwarded-For}i": fieldForwarded, "{Host}i": fieldHost,
-}
-
-// ParseLogFormat reads what stands behind the name in nginx's log_format, with or
-// without its quotes, or the first argument of Apache's LogFormat. The error says
-// why such lines cannot be read.
-func ParseLogFormat(text string) (*LogFormat, error) {
-	if len(text) > maxFormat {
-		return nil, fmt.Errorf("a log format of %d bytes is longer than %d", len(text), maxFormat)
-	}
-	text, raw := unquoteFormat(strings.TrimSpace(text))
-	if text == "" {
-		return nil, errors.New("an empty log format")
-	}
-	parts, err := formatParts(text)
-	if err != nil {
-		return nil, err
-	}
-	if len(parts) > maxFormatParts {
-		return nil, fmt.Errorf("a log format of more than %d parts", maxFormatParts)
-	}
-	return newLogFormat(parts, raw)
-}
-
-// unquoteFormat joins the quoted strings of nginx's configuration and takes the
-// escape parameter. raw says that nothing is escaped.
-func unquoteFormat(s string) (text string, raw bool) {
-	if rest, ok := strings.CutPrefix(s, "escape="); ok {
-		var how string
-		how, s, _ = strings.Cut(rest, " ")
-		s, raw = strings.TrimSpace(s), how == "none"
-	}
-	s = strings.TrimSpace(strings.TrimSuffix(s, ";"))
-	if s == "" || s[0] != '\'' {
-		return strings.ReplaceAll(s, `\"`, `"`), raw
-	}
-	var b strings.Builder
-	for s != "" && s[0] == '\'' {
-		end := strings.IndexByte(s[1:], '\'')
-		if end < 0 {
-			break
-		}
-		b.WriteString(s[1 : 1+end])
-		s = strings.TrimSpace(s[end+2:])
-	}
-	return b.String(), raw
-}
-
-// formatParts takes a format apart.
-func formatParts(text string) (parts []formatPart, err error) {
-	apache := !strings.Contains(text, "$")
-	literal := func(s string) {
-		if n := len(parts); n > 0 && parts[n-1].field == fieldText {
-			parts[n-1].text += s
-		} else if s != "" {
-			parts = append(parts, formatPart{text: s})
-		}
-	}
-	for text != "" {
-		i := strings.IndexAny(text, "$%")
-		if i < 0 || !apache && text[i] == '%' {
-			if i = strings.IndexByte(text, '$'); i < 0 {
-				literal(text)
-				break
-			}
-		}
-		literal(text[:i])
-		text = text[i+1:]
-		name, field := "", fieldSkip
-		if apache {
-			if text != "" && text[0] == '%' {
-				literal("%")
-				text = text[1:]
-				continue
-			}
-			name, text = apacheDirective(text)
-			if name == "t" {
-				literal("[")
-				parts = append(parts, formatPart{field: fieldStamp})
-				literal("]")
-				continue
-			}
-			if f, ok := apacheFields[name]; ok {
-				field = f
-			}
-		} else {
-			name, text = nginxVariable(text)
-			if f, ok := nginxFields[name]; ok {
-				field = f
-			}
-		}
-		if name == "" {
-			return nil, errors.New("a variable without a name")
-		}
-		if n := len(parts); n > 0 && parts[n-1].field != fieldText {
-			return nil, fmt.Errorf("nothing stands between %s and the variable before it", name)
-		}
-		parts = append(parts, formatPart{field: field})
-	}
-	return parts, nil
-}
-
-// nginxVariable cuts "name" or "{name}".
-func nginxVariable(s string) (name, rest string) {
-	if inner, ok := strings.CutPrefix(s, "{"); ok {
-		name, rest, _ = strings.Cut(inner, "}")
-		return name, rest
-	}
-	n := 0
-	for n < len(s) && (wordByte(s[n])) {
-		n++
-	}
-	return s[:n], s[n:]
-}
-
-// apacheDirective cuts "h", ">s" or "{Name}i"; a condition such as "!404,500" is
-// dropped.
-func apacheDirective(s string) (name, rest string) {
-	for s != "" && (s[0] == '!' || s[0] == ',' || s[0]-'0' <= 9) {
-		s = s[1:]
-	}
-	n := 0
-	switch {
-	case s == "":
-		return "", ""
-	case s[0] == '{':
-		if n = strings.IndexByte(s, '}') + 1; n == 0 {
-			return "", ""
-		}
-	case s[0] == '>' || s[0] == '<':
-		n = 1
-	}
-	if n == len(s) {
-		return "", ""
-	}
-	return s[:n+1], s[n+1:]
-}
-
-// newLogFormat decides which fields end by themselves.
-func newLogFormat(parts []formatPart, raw bool) (*LogFormat, error) {
-	f := &LogFormat{segments: [][]formatPart{nil}, peer: -1, header: -1}
-	var has [numFields]bool
-	for i, p := range parts {
-		if p.field == fieldText {
-			f.add(p)
-			continue
-		}
-		if p.field > fieldWord && has[p.field] {
-			p.field = fieldSkip // the same again
-		}
-		has[p.field] = true
-		before, after := "", ""
-		if i > 0 {
-			before = parts[i-1].text
-		}
-		if i+1 < len(parts) {
-			after = parts[i+1].text
-		}
-		p.quoted = !raw && strings.HasSuffix(before, `"`) && strings.HasPrefix(after, `"`)
-		if !p.quoted && !p.field.short() {
-			f.between = append(f.between, p.field)
-			f.segments = append(f.segments, nil)
-			continue
-		}
-		f.add(p)
-		switch last := len(f.segments) - 1; p.field {
-		case fieldPeer:
-			f.peer, f.real = last, true
-		case fieldAddr:
-			if !f.real {
-				f.peer = last
-			}
-		case fieldForwarded:
-			f.header = last
-		}
-	}
-	switch {
-	case f.peer < 0:
-		return nil, errors.New("the format has no address of the client: $remote_addr or $realip_remote_addr, for Apache %h or %a")
-	case !has[fieldRequest] && !has[fieldTarget] && !has[fieldPath]:
-		return nil, errors.New("the format has no request: $request or $request_uri, for Apache %r or %U")
-	case !has[fieldStatus]:
-		return nil, errors.New("the format has no status: $status, for Apache %>s")
-	case len(f.between) > maxFormatGaps:
-		return nil, fmt.Errorf("the format has more than %d variables of free text that are not quoted", maxFormatGaps)
-	}
-	for i, s := range f.segments {
-		if len(s) == 0 && i > 0 && i < len(f.segments)-1 {
-			return nil, errors.New("nothing stands between two variables of free text")
-		}
-	}
-	return f, nil
-}
-
-func (f *LogFormat) add(p formatPart) {
-	last := len(f.segments) - 1
-	f.segments[last] = append(f.segments[last], p)
-}
 
 // short reports whether a field holds no spaces and is the server's own.
 func (k formatField) short() bool {
 	switch k {
-	case fieldWord, fieldAddr, fieldPeer, fieldPort, fieldStamp, fieldISO, fieldStatus, fieldBytes, fieldMethod, fieldProto:
+	case fieldWord, fieldAddr, fieldPeer, fieldPort, fieldStamp, fieldISO, fieldStatus, fieldBytes, fieldMethod, fieldProto,
+		fieldEpoch, fieldMillisEpoch, fieldServer, fieldSeconds, fieldMillis, fieldMicros:
 		return true
 	}
 	return false
@@ -342,7 +133,7 @@ func matchFormat(seg []formatPart, s string, i int, out *formatText) int {
 				end = i + n
 			}
 		}
-		if end == i {
+		if end == i && !p.blank {
 			return -1
 		}
 		out[p.field] = s[i:end]
@@ -351,9 +142,27 @@ func matchFormat(seg []formatPart, s string, i int, out *formatText) int {
 	return i
 }
 
-// custom reads a line of the source's own format.
+// custom reads a line of one of the source's own formats. A line that two of
+// them fit has an address only if they agree on it.
 func (p *Parser) custom(line string, ev *sentinel.Event) bool {
-	f := p.cfg.Format
+	all := p.cfg.Formats
+	for i, f := range all {
+		if !p.format(f, line, ev) {
+			continue
+		}
+		for _, other := range all[i+1:] {
+			var second sentinel.Event
+			if p.format(other, line, &second) && second.SrcIP != ev.SrcIP {
+				ev.SrcIP, ev.PeerIP, ev.SrcPort, ev.XFF, ev.FromHeader = netip.Addr{}, netip.Addr{}, 0, "", false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// format reads a line of one format. A false result leaves ev as it is.
+func (p *Parser) format(f *LogFormat, line string, ev *sentinel.Event) bool {
 	var text formatText
 	var low, high [maxFormatGaps + 1]int // where the segments begin, from both ends
 	var ends [maxFormatGaps + 1]int
@@ -382,34 +191,12 @@ func (p *Parser) custom(line string, ev *sentinel.Event) bool {
 	for k, field := range f.between {
 		text[field] = line[ends[k]:low[k+1]]
 	}
-	if s := text[fieldStamp]; s != "" {
-		ev.Time, _ = p.clfStamp(s)
-	} else {
-		ev.Time, _ = p.isoStamp(text[fieldISO])
+	if f.peerText(&text) == "-" { // every request has a peer
+		return false
 	}
-	h := &ev.HTTP
-	if text[fieldRequest] != "" {
-		requestLine(text[fieldRequest], h)
-	} else {
-		h.Method, h.Proto, h.Malformed = text[fieldMethod], dash(text[fieldProto]), false
-		h.Target = unescape(text[fieldTarget])
-		if h.Target == "" {
-			h.Target = unescape(text[fieldPath])
-		}
-		h.Path, h.Query, _ = strings.Cut(h.Target, "?")
-		if q := dash(text[fieldQuery]); h.Query == "" && q != "" {
-			h.Query = unescape(strings.TrimPrefix(q, "?"))
-		}
-	}
-	if v, ok := atoi(text[fieldStatus]); ok && v <= 999 {
-		h.Status = v
-	}
-	if v, ok := atoi(text[fieldBytes]); ok {
-		h.Bytes = int64(v)
-	}
-	h.Referer, h.UserAgent = unescape(dash(text[fieldReferer])), unescape(dash(text[fieldAgent]))
-	h.Host = dash(text[fieldHost])
-	ev.User = unescape(dash(text[fieldUser]))
+	f.times(p, &text, ev)
+	f.request(&text, ev)
+	ev.User = f.plain(dash(text[fieldUser]))
 	ev.Type, ev.SourceType = sentinel.EventHTTPAccess, sentinel.TypeNginx
 	if p.cfg.Type == sentinel.TypeApache {
 		ev.SourceType = sentinel.TypeApache
@@ -418,18 +205,129 @@ func (p *Parser) custom(line string, ev *sentinel.Event) bool {
 	return true
 }
 
+// plain undoes the escapes of the format.
+func (f *LogFormat) plain(s string) string {
+	if f.json {
+		return plain(s)
+	}
+	return unescape(s)
+}
+
+// times takes the stamp and the time taken.
+func (f *LogFormat) times(p *Parser, text *formatText, ev *sentinel.Event) {
+	switch {
+	case text[fieldStamp] != "":
+		ev.Time, _ = p.clfStamp(text[fieldStamp])
+	case text[fieldISO] != "":
+		ev.Time, _ = p.isoStamp(text[fieldISO])
+	case text[fieldEpoch] != "":
+		ev.Time = epoch(text[fieldEpoch])
+	case len(text[fieldMillisEpoch]) > 3:
+		ms := text[fieldMillisEpoch]
+		ev.Time = epoch(ms[:len(ms)-3])
+	}
+	switch h := &ev.HTTP; {
+	case text[fieldMicros] != "":
+		h.Duration = duration(text[fieldMicros], time.Microsecond)
+	case text[fieldMillis] != "":
+		h.Duration = duration(text[fieldMillis], time.Millisecond)
+	default:
+		h.Duration = duration(text[fieldSeconds], time.Second)
+	}
+}
+
+// request takes what was asked for and answered.
+func (f *LogFormat) request(text *formatText, ev *sentinel.Event) {
+	h := &ev.HTTP
+	host := dash(text[fieldVhost])
+	switch {
+	case text[fieldRequest] != "" && f.json:
+		requestLine(plain(text[fieldRequest]), h)
+	case text[fieldRequest] != "":
+		requestLine(text[fieldRequest], h)
+	default:
+		h.Method, h.Proto, h.Malformed = text[fieldMethod], dash(text[fieldProto]), false
+		h.Target = f.plain(text[fieldTarget])
+		if url := text[fieldURL]; h.Target == "" && url != "" {
+			if i := strings.IndexByte(url, '/'); i >= 0 {
+				host, h.Target = url[:i], f.plain(url[i:])
+			}
+		}
+		if h.Target == "" {
+			h.Target = f.plain(text[fieldPath])
+		}
+		h.Path, h.Query, _ = strings.Cut(h.Target, "?")
+		if q := dash(text[fieldQuery]); h.Query == "" && q != "" {
+			h.Query = f.plain(strings.TrimPrefix(q, "?"))
+		}
+	}
+	if v, ok := atoi(text[fieldStatus]); ok && v <= 999 {
+		h.Status = v
+	}
+	if v, ok := atoi(text[fieldBytes]); ok {
+		h.Bytes = int64(v)
+	}
+	h.Referer, h.UserAgent = f.plain(dash(text[fieldReferer])), f.plain(dash(text[fieldAgent]))
+	if host == "" {
+		host = dash(text[fieldHost])
+	}
+	if host == "" {
+		host = dash(text[fieldServer])
+	}
+	h.Host = host
+}
+
+// epoch reads seconds since 1970, with a fraction of which three digits count.
+func epoch(s string) time.Time {
+	whole, fraction, _ := strings.Cut(s, ".")
+	return unix(whole, fraction)
+}
+
+// unix is epoch for the parts before and after the point.
+func unix(whole, fraction string) time.Time {
+	sec, err := strconv.ParseInt(whole[:min(len(whole), 11)], 10, 64)
+	if err != nil || sec <= 0 {
+		return time.Time{}
+	}
+	ms := 0
+	if len(fraction) >= 3 {
+		ms, _ = atoi(fraction[:3])
+	}
+	return time.Unix(sec, int64(ms)*int64(time.Millisecond)).UTC()
+}
+
+// duration reads a number of units, with up to six decimals; 0 for anything else.
+func duration(s string, unit time.Duration) time.Duration {
+	whole, fraction, _ := strings.Cut(s, ".")
+	v, ok := atoi(whole)
+	if !ok {
+		return 0
+	}
+	d := time.Duration(v) * unit
+	scale := unit
+	for i := 0; i < len(fraction) && i < 6 && fraction[i]-'0' <= 9; i++ {
+		scale /= 10
+		d += time.Duration(fraction[i]-'0') * scale
+	}
+	return d
+}
+
+// peerText is what stands in the place of the peer's address.
+func (f *LogFormat) peerText(text *formatText) string {
+	if f.real {
+		return text[fieldPeer]
+	}
+	return text[fieldAddr]
+}
+
 // address takes the client's address: the peer's, or behind a trusted one that of
 // the header, or what the server itself made of the header.
 func (f *LogFormat) address(p *Parser, text *formatText, sure, sureHeader bool, ev *sentinel.Event) {
 	if !sure {
 		return
 	}
-	peer := text[fieldAddr]
-	if f.real {
-		peer = text[fieldPeer]
-	}
 	var ok bool
-	if ev.SrcIP, ev.SrcPort, ok = parseAddrPort(peer); !ok {
+	if ev.SrcIP, ev.SrcPort, ok = parseAddrPort(f.peerText(text)); !ok {
 		ev.SrcIP = netip.Addr{}
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -49,6 +50,16 @@ var customFormats = []struct {
 		`h.example:443 10.0.0.5 198.51.100.7 - bob [01/Mar/2026:11:59:58 +0000] "GET /x?y=1 HTTP/1.1" 404 5 "ua" 1234`, ip, "198.51.100.7", "bob", "/x?y=1", "ua"},
 	{`%a %m %U%% %q "%{X-Forwarded-For}i" %u %>s "%{User-Agent}i" %t`,
 		`10.0.0.5 GET /x% ?y=1 "198.51.100.7" bob 404 "ua" [01/Mar/2026:11:59:58 +0000]`, ip, "198.51.100.7", "bob", "/x", "ua"},
+	// Apache writes several with nothing between them.
+	{`%{begin:msec}t %v %a %u %m %U%q %H %>s %{ms}T "%{USER-AGENT}i"`, `1772366398000 h.example 198.51.100.7 bob GET /x?y=1 HTTP/1.1 404 12 "ua"`, ip, "", "bob", "/x?y=1", "ua"},
+	// Escaped as JSON, numbers without quotes, empty ones.
+	{`escape=json '{"t":$msec,"a":"$remote_addr","x":"$http_x_forwarded_for","up":$upstream_response_time,"u":"$remote_user",' '"r":"$request","s":$status,"ua":"$http_user_agent"}'`,
+		`{"t":1772366398.123,"a":"10.0.0.5","x":"8.8.8.8, 198.51.100.7","up":,"u":"bob","r":"GET /x?y=1 HTTP/1.1","s":404,"ua":"u \" a"}`, ip, "8.8.8.8, 198.51.100.7", "bob", "/x?y=1", `u " a`},
+	// A host of the client's choice in front of the address, and no space between.
+	{`$host|$remote_addr|$remote_user|[$time_local]|$scheme://$http_host$uri$is_args$args|$status|"$http_user_agent"`,
+		`a|198.51.100.7|bob|[01/Mar/2026:11:59:58 +0000]|https://h.example/x?y=1|404|"ua"`, ip, "", "bob", "/x?y=1", "ua"},
+	{`$host|$remote_addr|$remote_user|[$time_local]|$scheme://$http_host$uri$is_args$args|$status|"$http_user_agent"`,
+		`a|8.8.8.8|198.51.100.7|bob|[01/Mar/2026:11:59:58 +0000]|https://h.example/x?y=1|404|"ua"`, "", "", "", "/x?y=1", "ua"},
 }
 
 func TestLogFormat(t *testing.T) {
@@ -58,7 +69,7 @@ func TestLogFormat(t *testing.T) {
 			t.Errorf("%s: %v", c.format, err)
 			continue
 		}
-		p := New(Config{Type: sentinel.TypeNginx, Format: f, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+		p := New(Config{Type: sentinel.TypeNginx, Formats: []*LogFormat{f}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 		var ev sentinel.Event
 		if !p.Parse(c.line, arrival, arrival, &ev) || ev.Type != sentinel.EventHTTPAccess {
 			t.Errorf("%s: not understood: %s", c.format, c.line)
@@ -71,7 +82,7 @@ func TestLogFormat(t *testing.T) {
 		if got != c.addr || ev.XFF != c.xff || ev.FromHeader != (c.xff != "") || ev.HTTP.Target != c.target || ev.HTTP.UserAgent != c.agent || ev.HTTP.Status != 404 || ev.User != c.bob && c.bob != "" {
 			t.Errorf("%s\n%s\ngot %s (header %q) %q %q %d of %q", c.format, c.line, got, ev.XFF, ev.HTTP.Target, ev.HTTP.UserAgent, ev.HTTP.Status, ev.User)
 		}
-		if ev.Time.IsZero() && strings.Contains(c.format, "time_") {
+		if ev.Time.IsZero() && (strings.Contains(c.format, "time_") || strings.Contains(c.format, "msec")) {
 			t.Errorf("%s: no time", c.format)
 		}
 	}
@@ -79,14 +90,15 @@ func TestLogFormat(t *testing.T) {
 
 func TestLogFormatFaults(t *testing.T) {
 	for format, want := range map[string]string{
-		"":                               "empty",
-		`$remote_addr$status "$request"`: "between",
-		`$status "$request"`:             "no address",
-		`$remote_addr $status`:           "no request",
-		`$remote_addr "$request"`:        "no status",
-		`$remote_addr $ $status`:         "without a name",
-		`%h %{x "%r" %>s`:                "without a name",
-		strings.Repeat("x", maxFormat+1): "longer",
+		"": "empty",
+		`$http_x_forwarded_for $status "$request"`: "only X-Forwarded-For",
+		`$remote_addr$status "$request"`:           "between",
+		`$status "$request"`:                       "no address",
+		`$remote_addr $status`:                     "no request",
+		`$remote_addr "$request"`:                  "no status",
+		`$remote_addr $ $status`:                   "without a name",
+		`%h %{x "%r" %>s`:                          "without a name",
+		strings.Repeat("x", maxFormat+1):           "longer",
 		`$remote_addr "$request" $status` + strings.Repeat(" $cookie_a", 40): "parts",
 		`$remote_addr "$request" $status` + strings.Repeat(" $cookie_a", 10): "free text",
 	} {
@@ -102,7 +114,7 @@ func TestOtherThanTheFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(Config{Type: sentinel.TypeNginx, Format: f})
+	p := New(Config{Type: sentinel.TypeNginx, Formats: []*LogFormat{f}})
 	for _, line := range []string{
 		`8.8.8.8 - - [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404 5 "-" "ua"`,
 		`8.8.8.8 - 198.51.100.7 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404`,
@@ -110,6 +122,67 @@ func TestOtherThanTheFormat(t *testing.T) {
 		var ev sentinel.Event
 		if p.Parse(line, arrival, arrival, &ev); ev.SrcIP.IsValid() {
 			t.Errorf("%s is from %v", line, ev.SrcIP)
+		}
+	}
+}
+
+// Of lines that fit two formats of one log the address is known only if both
+// agree on it.
+func TestTwoFormatsOfOneLog(t *testing.T) {
+	var formats []*LogFormat
+	for _, text := range []string{
+		`$remote_addr $http_x_forwarded_for [$time_local] "$request" $status`, `$http_x_forwarded_for $remote_addr [$time_local] "$request" $status`,
+	} {
+		f, err := ParseLogFormat(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		formats = append(formats, f)
+	}
+	p := New(Config{Type: sentinel.TypeNginx, Formats: formats})
+	for line, want := range map[string]string{
+		`198.51.100.7 8.8.8.8 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404`:      "invalid IP",
+		`198.51.100.7 - [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404`:            "198.51.100.7",
+		`198.51.100.7 198.51.100.7 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404`: "198.51.100.7",
+	} {
+		var ev sentinel.Event
+		if !p.Parse(line, arrival, arrival, &ev) || ev.SrcIP.String() != want || ev.HTTP.Target != "/x" {
+			t.Errorf("%s\nread as %+v", line, ev)
+		}
+	}
+}
+
+func TestUsualFormats(t *testing.T) {
+	for text := range usualFormats {
+		f, err := NewLogFormat(text, "")
+		if err != nil || !f.Usual() {
+			t.Errorf("%s: %v, %+v", text, err, f)
+		}
+		if raw, err := NewLogFormat(text, "json"); err == nil && raw.Usual() {
+			t.Errorf("%s, escaped as JSON, is usual", text)
+		}
+	}
+}
+
+// Times, and names of the server where the client's words are not there.
+func TestLogFormatTimes(t *testing.T) {
+	for _, c := range []struct {
+		format, line, host string
+		took               time.Duration
+	}{
+		{`$server_name $remote_addr [$time_local] "$request" $status $request_time`, `shop 198.51.100.7 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404 1.024`, "shop", 1024 * time.Millisecond},
+		{`%v %a %t "%r" %>s %D`, `shop 198.51.100.7 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404 1500`, "shop", 1500 * time.Microsecond},
+		{`%V %a %t "%r" %>s %T`, `h.example 198.51.100.7 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404 3`, "h.example", 3 * time.Second},
+		{`"%{Host}i" %a %t "%r" %>s %{ms}T`, `"a b" 198.51.100.7 [01/Mar/2026:11:59:58 +0000] "GET /x HTTP/1.1" 404 -`, "a b", 0},
+	} {
+		f, err := ParseLogFormat(c.format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ev sentinel.Event
+		p := New(Config{Type: sentinel.TypeNginx, Formats: []*LogFormat{f}})
+		if !p.Parse(c.line, arrival, arrival, &ev) || ev.HTTP.Host != c.host || ev.HTTP.Duration != c.took || ev.SrcIP.String() != ip {
+			t.Errorf("%s: %+v", c.line, ev)
 		}
 	}
 }
@@ -123,7 +196,7 @@ func FuzzLogFormat(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := New(Config{Type: sentinel.TypeNginx, Format: lf, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+		p := New(Config{Type: sentinel.TypeNginx, Formats: []*LogFormat{lf}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 		var ev, again sentinel.Event
 		ok := p.Parse(line, arrival, arrival, &ev)
 		p.doubt = 0

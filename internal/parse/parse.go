@@ -29,19 +29,26 @@ type Config struct {
 	Type sentinel.SourceType
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
-	// Format is the format of the source's access lines, nil for the usual ones.
-	Format *LogFormat
+	// Formats are those of the source's access lines, none for the usual ones. A
+	// line of another format is not read then.
+	Formats []*LogFormat
+	// Strict says that the usual formats are not read even without Formats: the
+	// source has others, which cannot be read.
+	Strict bool
 	// Location is where stamps without a zone were written; nil is UTC.
 	Location *time.Location
 }
 
 // Parser reads the lines of one source. It is not safe for concurrent use.
 type Parser struct {
-	cfg   Config
-	loc   *time.Location // nil for UTC
-	web   bool           // a source of a web server
-	last  format         // the format that last succeeded
-	clock clock
+	cfg Config
+	loc *time.Location // nil for UTC
+	web bool           // a source of a web server
+	// strict: where the format is known, a line of another one is no access line:
+	// who knows what stands in the place of the address?
+	strict bool
+	last   format // the format that last succeeded
+	clock  clock
 	// doubt is how many bytes from here may still belong to the last message
 	// of an nginx error log; see errorlog.go.
 	doubt int
@@ -73,9 +80,10 @@ func New(cfg Config) *Parser {
 	default:
 		p.last = formatSyslog
 	}
-	if cfg.Format != nil {
+	if len(cfg.Formats) > 0 {
 		p.last = formatCustom
 	}
+	p.strict = cfg.Strict || len(cfg.Formats) > 0
 	return p
 }
 
@@ -98,11 +106,9 @@ const (
 func (p *Parser) try(f format, line string, now, ref time.Time, ev *sentinel.Event) bool {
 	switch f {
 	case formatAccess:
-		// Where the format is known, a line of another one is no access line: who
-		// knows what stands in the place of the address?
-		return p.cfg.Format == nil && p.access(line, ev)
+		return !p.strict && p.access(line, ev)
 	case formatCustom:
-		return p.cfg.Format != nil && p.custom(line, ev)
+		return p.custom(line, ev)
 	case formatSyslog:
 		return p.syslog(line, now, ref, ev)
 	case formatNginxError:
