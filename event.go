@@ -174,7 +174,31 @@ type Event struct {
 	AuthStep AuthStep
 	HTTP     HTTP
 	place    place
+	// Exec is the program that was started, or that did what the event tells.
+	Exec Exec
+	// File is the path of the file written, made or removed; absolute where the
+	// log lets it be known.
+	File string
+	// Fields are the raw fields of a record of the audit system, in their order:
+	// a name may stand there several times. They are the parser's, good until it
+	// reads the next line.
+	Fields []Field
 }
+
+// Exec is what a log says of a program that ran. What it does not say is empty
+// or 0.
+type Exec struct {
+	// Image is the path of the program; Cmdline its arguments, the name first,
+	// joined by spaces; Cwd the folder that it ran in.
+	Image, Cmdline, Cwd string
+	// ParentImage and ParentCmdline are those of the process that started it.
+	ParentImage, ParentCmdline string
+	PID, PPID                  int
+}
+
+// Field is one field of an audit record. Value is decoded where the log has it
+// in hexadecimal.
+type Field struct{ Name, Value string }
 
 // HTTP has the fields of an access-log line.
 type HTTP struct {

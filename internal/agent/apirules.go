@@ -36,7 +36,8 @@ func (p *api) Rule(_ context.Context, _ control.Peer, q control.RuleParams) (*co
 		}
 		out := &control.RuleResult{
 			RuleRow: rs.row(x), Description: x.rule.Description, Tags: x.rule.Tags, References: x.rule.References,
-			MITRE: techniques(x.rule.Tags), YAML: source(x.rule),
+			FalsePositives: x.rule.FalsePositives,
+			MITRE:          techniques(x.rule.Tags), YAML: source(x.rule),
 		}
 		return out, nil
 	}

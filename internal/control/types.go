@@ -611,6 +611,8 @@ type RuleResult struct {
 	Tags        []string `json:"tags"`
 	MITRE       []string `json:"mitre"`
 	References  []string `json:"references"`
+	// FalsePositives say what harmless things match, too.
+	FalsePositives []string `json:"false_positives"`
 	// YAML is the rule as it stands in its file.
 	YAML string `json:"yaml"`
 }

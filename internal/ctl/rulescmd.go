@@ -141,6 +141,13 @@ func (a *app) rule(r *control.RuleResult) {
 	if !r.Custom {
 		place = "built in, " + place
 	}
+	for i, text := range r.FalsePositives {
+		label := ""
+		if i == 0 {
+			label = "Harmless:"
+		}
+		row(label, strings.Join(strings.Fields(text), " "))
+	}
 	row("From:", place)
 	row("So far:", fmt.Sprintf("%s, fired %s", plural(r.Matches, "matche"), plural(r.Fired, "time")))
 	if r.YAML != "" {

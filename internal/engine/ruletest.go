@@ -168,6 +168,9 @@ func values(want map[string]string, ev *sentinel.Event, match *rule.Match) map[s
 			continue // refused when the rule was read
 		}
 		out[name] = strings.Clone(f.String(ev))
+		if f == rule.Audit {
+			out[name] = rule.AuditText(name, ev)
+		}
 		switch {
 		case match == nil:
 		case f == rule.SrcIP && match.Addr.IsValid():

@@ -98,8 +98,10 @@ func (o op) String() string {
 // leaf is one comparison.
 type leaf struct {
 	field Field
-	view  View
-	op    op
+	// name is NAME where field is Audit.
+	name string
+	view View
+	op   op
 	// cased compares letters exactly; all wants every value, not one.
 	cased, all bool
 	// want is the value of exists and of bools.
@@ -127,7 +129,7 @@ type leaf struct {
 // key returns a text that is equal for leaves that mean the same.
 func (l *leaf) key() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d|%d|%d|%t|%t|%t|%d|%d|", l.field, l.view, l.op, l.cased, l.all, l.want, l.flags, l.other)
+	fmt.Fprintf(&b, "%d|%s|%d|%d|%t|%t|%t|%d|%d|", l.field, l.name, l.view, l.op, l.cased, l.all, l.want, l.flags, l.other)
 	if geographic(l) && l.negated {
 		b.WriteString("negated|")
 	}

@@ -136,6 +136,7 @@ func (r *reader) fieldLeaf(n *yaml.Node, es []entry, what string) *Cond {
 // fieldExpr is a field with its view and modifiers.
 type fieldExpr struct {
 	field      Field
+	name       string // NAME of audit.NAME
 	view       View
 	op         string // empty: none given
 	cased, all bool
@@ -161,7 +162,10 @@ func (r *reader) fieldExpr(n *yaml.Node, s string) (fieldExpr, bool) {
 			return x, false
 		}
 		x.field = f
-		if f.Kind() == KindTexts {
+		switch {
+		case f == Audit:
+			x.name, _ = auditName(name)
+		case f.Kind() == KindTexts:
 			x.view = ViewDecoded
 		}
 	}
@@ -172,7 +176,7 @@ func (r *reader) fieldExpr(n *yaml.Node, s string) (fieldExpr, bool) {
 		view := slices.Index(viewNames[:], m)
 		switch {
 		case view >= 0:
-			if x.field.Kind() != KindText && x.field.Kind() != KindTexts || x.field == HTTPPathMasked || x.field == HTTPPathResolved {
+			if x.field.Kind() != KindText && x.field.Kind() != KindTexts || x.field == HTTPPathMasked || x.field == HTTPPathResolved || x.field == Audit {
 				r.problem(n, "field %s has no views such as %q", x.field.Name(), m)
 				return x, false
 			}
@@ -206,7 +210,7 @@ func (r *reader) leaf(x fieldExpr, key string, at, value *yaml.Node) *Cond {
 		}
 		return nil
 	}
-	l := &leaf{field: x.field, view: x.view, cased: x.cased, all: x.all, line: at.Line + r.offset}
+	l := &leaf{field: x.field, name: x.name, view: x.view, cased: x.cased, all: x.all, line: at.Line + r.offset}
 	if x.file && (key == "" || key == "value" || key == "values") {
 		key = "in_file"
 	}
@@ -283,7 +287,7 @@ func (r *reader) inFile(l *leaf, name string, at, value *yaml.Node) bool {
 }
 
 func (r *reader) libinjection(l *leaf, at, value *yaml.Node) bool {
-	if k := l.field.Kind(); k != KindText && k != KindTexts {
+	if k := l.field.Kind(); k != KindText && k != KindTexts || l.field == Audit {
 		r.problem(at, "libinjection needs a text field, not %s", l.field.Name())
 		return false
 	}

@@ -177,6 +177,9 @@ func (l *leaf) testNumber(v int64, ok bool, ev *sentinel.Event) bool {
 // testTexts decides a leaf on a field of many texts: one of them must do, and
 // with "all", one for each value.
 func (m *Matcher) testTexts(l *leaf) bool {
+	if l.field == Audit {
+		return m.testAudit(l)
+	}
 	args := m.args(l.view)
 	switch l.op {
 	case opExists:

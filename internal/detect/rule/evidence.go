@@ -39,7 +39,11 @@ func (m *Matcher) Evidence(ev *sentinel.Event, mt Match) []sentinel.Evidence {
 			break
 		}
 		texts = texts || isText(s.leaf)
-		out = append(out, excerpt(s.leaf.field, s.leaf.view, s.text, s.start, s.end))
+		x := excerpt(s.leaf.field, s.leaf.view, s.text, s.start, s.end)
+		if s.leaf.field == Audit {
+			x.Field, x.View = auditPrefix+strings.Clone(s.name), ""
+		}
+		out = append(out, x)
 	}
 	if texts || len(out) == maxEvidence {
 		return out
@@ -152,6 +156,9 @@ func (m *Matcher) locate(l *leaf) (span, bool) {
 
 // locateArg finds the parameter that made a leaf true.
 func (m *Matcher) locateArg(l *leaf) (span, bool) {
+	if l.field == Audit {
+		return m.locateAudit(l)
+	}
 	args := m.args(l.view)
 	if l.op == opExists {
 		return span{}, false

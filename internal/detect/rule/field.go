@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,17 @@ const (
 	NormFlags
 	GeoCountry
 	ASN
+	ExecImage
+	ExecCmdline
+	ExecCwd
+	ExecPID
+	ExecPPID
+	ExecParentImage
+	ExecParentCmdline
+	FilePath
+	// Audit stands for the raw fields of audit records of one name, which the
+	// comparison knows; rules name it audit.NAME.
+	Audit
 	numFields
 )
 
@@ -106,7 +118,28 @@ var fieldInfos = [numFields]fieldInfo{
 	HTTPArgs: {"http.args", KindTexts}, HTTPArgNames: {"http.arg_names", KindTexts},
 	HTTPPathResolved: {"http.path_resolved", KindText}, HTTPPathMasked: {"http.path_masked", KindText},
 	NormFlags: {"norm.flags", KindFlags}, GeoCountry: {"geo.country", KindCountry}, ASN: {"asn", KindNumber},
+	ExecImage: {"exec.image", KindText}, ExecCmdline: {"exec.cmdline", KindText}, ExecCwd: {"exec.cwd", KindText},
+	ExecPID: {"exec.pid", KindNumber}, ExecPPID: {"exec.ppid", KindNumber},
+	ExecParentImage: {"exec.parent_image", KindText}, ExecParentCmdline: {"exec.parent_cmdline", KindText},
+	FilePath: {"file.path", KindText}, Audit: {"audit.NAME", KindTexts},
 }
+
+// auditPrefix begins the name of a field of audit records; AnyAudit stands for
+// the fields of all names.
+const (
+	auditPrefix = "audit."
+	AnyAudit    = "*"
+)
+
+// auditName returns NAME of audit.NAME, and whether the text is of that form.
+// Names are compared with their letters' case: the audit system has both
+// "syscall", a number, and "SYSCALL", its name.
+func auditName(s string) (string, bool) {
+	name, ok := strings.CutPrefix(s, auditPrefix)
+	return name, ok && (name == AnyAudit || auditForm.MatchString(name))
+}
+
+var auditForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}(?:\[[0-9]{1,6}\])?$`)
 
 // fieldAliases are other names of fields; those of a view are read by
 // parseFieldExpr.
@@ -134,6 +167,9 @@ func ParseField(name string) (Field, error) {
 	}
 	if f, ok := fieldAliases[name]; ok {
 		return f, nil
+	}
+	if _, ok := auditName(name); ok {
+		return Audit, nil
 	}
 	known := FieldNames()
 	for a := range fieldAliases {
@@ -186,6 +222,9 @@ func (f Field) String(ev *sentinel.Event) string {
 	case KindBool:
 		return strconv.FormatBool(f.flag(ev))
 	case KindTexts:
+		if f == Audit {
+			return ev.Message
+		}
 		return ev.HTTP.Query
 	case KindFlags:
 		_, flags := norm.Append(nil, cut(ev.HTTP.Path), norm.Path)
@@ -261,6 +300,18 @@ func (f Field) text(ev *sentinel.Event) string {
 		return ev.HTTP.Proto
 	case GeoCountry:
 		return ev.Geo().Country
+	case ExecImage:
+		return ev.Exec.Image
+	case ExecCmdline:
+		return ev.Exec.Cmdline
+	case ExecCwd:
+		return ev.Exec.Cwd
+	case ExecParentImage:
+		return ev.Exec.ParentImage
+	case ExecParentCmdline:
+		return ev.Exec.ParentCmdline
+	case FilePath:
+		return ev.File
 	}
 	return ""
 }
@@ -271,6 +322,10 @@ func (f Field) number(ev *sentinel.Event) (int64, bool) {
 	switch f {
 	case PID:
 		return int64(ev.PID), ev.PID != 0
+	case ExecPID:
+		return int64(ev.Exec.PID), ev.Exec.PID != 0
+	case ExecPPID:
+		return int64(ev.Exec.PPID), ev.Exec.PPID != 0
 	case SrcPort:
 		return int64(ev.SrcPort), ev.SrcPort != 0
 	case DstPort:

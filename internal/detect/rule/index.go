@@ -254,6 +254,12 @@ func (m *Matcher) scanArgs(a *finder, found []uint64, need uint16) {
 func (m *Matcher) scanTexts(p *plan) {
 	a := m.set.index.groups[groupText].a
 	for _, v := range p.texts {
+		if v.field == Audit {
+			for i := range m.ev.Fields {
+				a.scan(cut(m.ev.Fields[i].Value), m.bits)
+			}
+			continue
+		}
 		if s := m.text(v.field, v.view); s != "" {
 			a.scan(s, m.bits)
 		}

@@ -117,7 +117,7 @@ func (s *Set) LintInputs(i int) []*sentinel.Event {
 	r := s.rules[i]
 	var pieces []string
 	var events uint32 = 1<<sentinel.NumEventTypes - 1
-	var fields [numFields]bool
+	audits := map[string]bool{}
 	for step, cond := range r.trees() {
 		if r.Sequence == nil {
 			step = -1
@@ -129,7 +129,11 @@ func (s *Set) LintInputs(i int) []*sentinel.Event {
 			}
 			events = t.events
 		}
-		cond.walk(false, func(l *leaf, _ bool) { fields[l.field] = true })
+		cond.walk(false, func(l *leaf, _ bool) {
+			if l.field == Audit {
+				audits[l.name] = true
+			}
+		})
 	}
 	kind := sentinel.EventOther
 	for t := range sentinel.NumEventTypes {
@@ -153,6 +157,13 @@ func (s *Set) LintInputs(i int) []*sentinel.Event {
 			ev.SourceType = types[0]
 		}
 		ev.Raw, ev.Message, ev.User, ev.Program = text, text, text, "sshd"
+		if kind != sentinel.EventHTTPAccess {
+			ev.Exec.Image, ev.Exec.Cmdline, ev.Exec.Cwd, ev.File = text, text, text, text
+			ev.Exec.ParentImage, ev.Exec.ParentCmdline = text, text
+			for name := range audits {
+				ev.Fields = append(ev.Fields, sentinel.Field{Name: name, Value: text})
+			}
+		}
 		if kind == sentinel.EventHTTPAccess || kind == sentinel.EventHTTPError {
 			half := text[:MaxText/2-2]
 			ev.HTTP.Method, ev.HTTP.Status = "GET", 404

@@ -247,6 +247,14 @@ func (m *Matcher) capture(c *Cond, addr *netip.Addr, user *string) {
 	if l.op != opPattern {
 		return
 	}
+	if l.field == Audit {
+		for i := range m.ev.Fields {
+			if f := &m.ev.Fields[i]; l.named(f.Name) {
+				m.captureText(l, cut(f.Value), addr, user)
+			}
+		}
+		return
+	}
 	if l.field.Kind() == KindTexts {
 		for _, a := range m.args(l.view) {
 			m.captureText(l, a.of(l.field), addr, user)

@@ -60,7 +60,9 @@ type Rule struct {
 	NoLLM            bool
 	Exceptions       []Exception
 	Tags, References []string
-	Tests            []Test
+	// FalsePositives say in sentences what harmless things match, too.
+	FalsePositives []string
+	Tests          []Test
 	// File, Line (from 1) and Column say where the rule stands.
 	File         string
 	Line, Column int

@@ -14,7 +14,7 @@ import (
 var ruleKeys = []string{
 	"schema", "id", "name", "description", "severity", "confidence", "type", "group", "basis", "log_source", "enabled",
 	"advisory", "deterministic", "conditions", "detector", "aggregation", "sequence", "cooldown", "actions", "llm", "exceptions",
-	"tags", "references", "tests",
+	"tags", "references", "false_positives", "tests",
 }
 
 var (
@@ -94,6 +94,8 @@ func (r *reader) rule(n *yaml.Node) *Rule {
 			out.Tags = r.texts(v, "a tag", 100)
 		case "references":
 			out.References = r.texts(v, "a reference", 1000)
+		case "false_positives":
+			out.FalsePositives = r.texts(v, "a false positive", 500)
 		case "tests":
 			if items, ok := r.list(v); ok {
 				for _, item := range items {
