@@ -24,6 +24,9 @@ type Anomaly struct {
 	Learning bool
 	// Reasons are at most MaxReasons, in words, the weightiest first.
 	Reasons []string
+	// Quiet: it raises cases and opens none, since people have been told of as much
+	// as they want to hear.
+	Quiet bool
 	// Sample is a line of the window, if one was kept.
 	Sample string
 	// Window is the window's length.

@@ -136,7 +136,7 @@ func (d *Decider) Anomaly(now time.Time, a *sentinel.Anomaly) Effects {
 		others = true
 		d.raise(now, at, n.value, a, &fx)
 	}
-	if unit(a.A) >= alertScore && (own || !others) {
+	if unit(a.A) >= alertScore && (own || !others && !a.Quiet) {
 		d.unusualCase(now, at, a, &fx)
 	}
 	return fx
