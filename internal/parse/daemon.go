@@ -41,7 +41,7 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 		if !auditText(text, ev) {
 			ev.Program, ev.PID = program, pid
 		}
-	case "pvedaemon":
+	case "pvedaemon", "pveproxy", "pmgdaemon", "proxmox-backup-api", "proxmox-backup-proxy":
 		// "authentication failure; rhost=ADDR user=NAME msg=TEXT".
 		if rest, ok := strings.CutPrefix(text, "authentication failure; rhost="); ok {
 			host, rest, _ := strings.Cut(rest, " ")

@@ -100,6 +100,9 @@ func seed(f *testing.F) {
 			f.Add(line)
 		}
 	}
+	for _, c := range hostedLines {
+		f.Add(c.line)
+	}
 	for _, tmpl := range append(append([]string(nil), certain...), templates...) {
 		f.Add(strings.NewReplacer("PEER", "192.0.2.77", "SOCK", "192.0.2.77:5").Replace(tmpl))
 	}
@@ -124,7 +127,7 @@ func FuzzMessage(f *testing.F) {
 		f.Add(c.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, program := range []string{"sshd", "dropbear", "vsftpd", "exim", "mysqld", "dovecot", "kernel", "nginx", "su(pam_unix)", "proftpd", "postfix/smtpd", "sm-mta", "imapd", "smtpd", "ftpd", "postgres", "asterisk", "openvpn", "roundcube", "webmin", "php-fpm", "scanlogd", "fail2ban.actions", "haproxy", "wordpress", "login", "usermod", "CRON", "crontab", "systemd-logind", "passwd"} {
+		for _, program := range []string{"sshd", "dropbear", "vsftpd", "exim", "mysqld", "dovecot", "kernel", "nginx", "su(pam_unix)", "proftpd", "postfix/smtpd", "sm-mta", "imapd", "smtpd", "ftpd", "postgres", "asterisk", "openvpn", "roundcube", "webmin", "php-fpm", "scanlogd", "fail2ban.actions", "haproxy", "wordpress", "login", "keycloak", "smbd", "jellyfin", "immich", "zimbra", "usermod", "CRON", "crontab", "systemd-logind", "passwd"} {
 			sound(t, sentinel.TypeSyslog, "Mar  1 11:59:58 web1 "+program+"[7]: "+text)
 		}
 	})

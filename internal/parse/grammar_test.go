@@ -20,6 +20,8 @@ var allGrammars = map[string]*grammar{
 	"monit": monitGrammar, "xrdp": xrdpGrammar, "ejabberd": ejabberdGrammar, "stunnel": stunnelGrammar, "pfsense": pfsenseGrammar,
 	"drupal": drupalGrammar, "wordpress": wordpressGrammar, "admin": adminGrammar, "bare": bareGrammar, "ban": banGrammar,
 	"scan": scanGrammar, "xinetd": xinetdGrammar, "squid": squidGrammar, "haproxy": haproxyGrammar, "lighttpd": lighttpdGrammar,
+	"identity": identityGrammar, "kerberos": kerberosGrammar, "samba": sambaGrammar, "vpn": vpnGrammar, "media": mediaGrammar,
+	"home": homeGrammar, "office": officeGrammar,
 }
 
 var hole = regexp.MustCompile(`\{[a-z]+\}`)

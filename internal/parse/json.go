@@ -45,6 +45,10 @@ const (
 	slotClient
 	slotLevel
 	slotState
+	slotOtherAddr
+	slotAction
+	slotError
+	slotPath
 	numSlots
 )
 
@@ -63,9 +67,15 @@ func slotFor(parent, key string, depth int) (slot, bool) {
 			return slotLevel, true
 		case "state_code":
 			return slotState, true
+		case "ip", "ip_addr", "ipAddress", "clientIp", "origin.address":
+			return slotOtherAddr, true
+		case "action", "event.action":
+			return slotAction, true
+		case "error":
+			return slotError, true
 		case "src_port", "remote_port", "ClientPort":
 			return slotPeerPort, true
-		case "remote_user", "ClientUsername", "user", "username", "user_id":
+		case "remote_user", "ClientUsername", "user", "username", "user_id", "user.name":
 			return slotUser, true
 		case "request_method", "RequestMethod", "method":
 			return slotMethod, true
@@ -124,6 +134,10 @@ func slotFor(parent, key string, depth int) (slot, bool) {
 			return slotProto, true
 		case "host":
 			return slotHost, true
+		case "remote_address": // Vault
+			return slotOtherAddr, true
+		case "path":
+			return slotPath, true
 		}
 	case depth == 2 && parent == "attr": // MongoDB
 		switch key {
@@ -160,7 +174,7 @@ func (v *values) put(s slot, text string) bool {
 				v.text[s] = "-" // which of them?
 			}
 			return true
-		case slotHost, slotTime, slotUser, slotBytes:
+		case slotHost, slotTime, slotUser, slotBytes, slotError, slotAction:
 			return true // the same under two names
 		}
 		return v.text[s] == text
@@ -375,6 +389,8 @@ func (p *Parser) json(line string, ev *sentinel.Event) bool {
 		case strings.HasPrefix(ev.Message, "Trusted domain error."):
 			ev.Type = sentinel.EventAuthProbe
 		}
+	default:
+		hosted(&v, ev)
 	}
 	return true
 }

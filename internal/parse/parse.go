@@ -98,6 +98,7 @@ const (
 	formatAudit
 	formatRaw
 	formatJSON
+	formatPairs
 	formatCustom
 	numFormats
 )
@@ -121,6 +122,8 @@ func (p *Parser) try(f format, line string, now, ref time.Time, ev *sentinel.Eve
 		return p.raw(line, now, ref, ev)
 	case formatJSON:
 		return p.json(line, ev)
+	case formatPairs:
+		return p.pairs(line, ev)
 	}
 	return false
 }

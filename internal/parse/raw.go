@@ -56,7 +56,7 @@ func (p *Parser) stampAt(s string, now, ref time.Time) (time.Time, int) {
 			at++
 		}
 		switch offset, end, ok := zone(s, at); {
-		case ok && (end == len(s) || strings.IndexByte(" :]|", s[end]) >= 0):
+		case ok && (end == len(s) || strings.IndexByte(" \t:]|", s[end]) >= 0):
 			return c.at(offset), end
 		case strings.HasPrefix(s[at:], "UTC"), strings.HasPrefix(s[at:], "GMT"):
 			return c.at(0), at + 3
@@ -191,7 +191,11 @@ var rawGrammars = [...]*grammar{
 	mongoGrammar, asteriskGrammar, eximGrammar, namedGrammar, postgresGrammar, mssqlGrammar, freeswitchGrammar, openvpnGrammar,
 	roundcubeGrammar, webmailGrammar, giteaGrammar, vaultGrammar, grafanaGrammar, guacamoleGrammar, monitGrammar, xrdpGrammar,
 	ejabberdGrammar, stunnelGrammar, banGrammar, squidGrammar, lighttpdGrammar, ftpGrammar, bareGrammar,
+	identityGrammar, sambaGrammar, mediaGrammar, homeGrammar, officeGrammar,
 }
+
+// unstampedGrammars are tried on lines that do not begin with a stamp.
+var unstampedGrammars = [...]*grammar{guacamoleGrammar, ejabberdGrammar, mediaGrammar, homeGrammar, officeGrammar}
 
 // raw reads a line of a daemon's own log. A line that no table has is not
 // understood.
@@ -206,8 +210,8 @@ func (p *Parser) raw(line string, now, ref time.Time, ev *sentinel.Event) bool {
 	}
 	s, stamped := p.cutStamp(line, now, ref, ev)
 	if !stamped {
-		// Two write records of several lines, or none.
-		for _, g := range [...]*grammar{guacamoleGrammar, ejabberdGrammar} {
+		// Some write records of several lines, or their stamp elsewhere, or none.
+		for _, g := range unstampedGrammars {
 			if g.read(s, ev) {
 				ev.Program, ev.SourceType = g.program, g.source
 				return true

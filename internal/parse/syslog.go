@@ -82,7 +82,7 @@ func (p *Parser) syslog(line string, now, ref time.Time, ev *sentinel.Event) boo
 	}
 	tag, ok := cutTag(s)
 	// Logs of many a program begin with such a stamp and are no syslog.
-	if !ok || iso && (tag.plain || strings.ContainsAny(tag.program, `="`) || eximID(ev.Host)) {
+	if !ok || iso && (tag.plain || strings.ContainsAny(tag.program, `="`) || eximID(ev.Host) || strings.HasPrefix(ev.Host, "[")) {
 		return false
 	}
 	tag.own = own

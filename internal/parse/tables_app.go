@@ -233,6 +233,20 @@ func grammarFor(program string) *grammar {
 		return scanGrammar
 	case "xinetd":
 		return xinetdGrammar
+	case "keycloak", "kc.sh":
+		return identityGrammar
+	case "krb5kdc":
+		return kerberosGrammar
+	case "smbd", "samba":
+		return sambaGrammar
+	case "ocserv":
+		return vpnGrammar
+	case "jellyfin", "emby", "emby-server", "Server", "sonarr", "radarr", "lidarr", "prowlarr", "readarr", "audiobookshelf", "overseerr", "jellyseerr", "qbittorrent-nox":
+		return mediaGrammar
+	case "hass", "home-assistant", "homeassistant", "paperless", "uptime-kuma", "calibre-web", "cps", "immich", "immich-server", "radicale", "syncthing", "synapse":
+		return homeGrammar
+	case "zimbra", "stalwart", "stalwart-mail", "odoo", "sonarqube", "maddy", "pgbouncer", "couchdb", "redmine", "Connection":
+		return officeGrammar
 	case "haproxy":
 		return haproxyGrammar
 	case "lighttpd":
