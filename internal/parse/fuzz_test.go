@@ -75,7 +75,11 @@ func sound(t *testing.T, typ sentinel.SourceType, line string) {
 
 // ownNames are programs that logs without tags do not name.
 var ownNames = func() map[string]bool {
-	m := map[string]bool{"nginx": true, "apache2": true, "mysqld": true, "cowrie": true, "mongod": true, "nextcloud": true, "kernel": true, "postgres": true}
+	m := map[string]bool{"nginx": true, "apache2": true, "mysqld": true, "cowrie": true, "mongod": true, "nextcloud": true, "kernel": true, "postgres": true,
+		"authentik": true, "elasticsearch": true, "vault": true}
+	for _, r := range refusals {
+		m[r.program] = true
+	}
 	for _, g := range allGrammars {
 		m[g.program] = true
 	}
