@@ -326,6 +326,9 @@ func (p *Parser) program(t *tag, ev *sentinel.Event) bool {
 			ev.Message = text
 		}
 	}
+	if text == "" {
+		return !p.web
+	}
 	repeat := ev.Repeat
 	ok := p.say(t, text, ev)
 	if repeat > 1 {
@@ -343,7 +346,7 @@ func (p *Parser) say(t *tag, text string, ev *sentinel.Event) bool {
 		return true
 	}
 	switch t.program {
-	case "nginx", "apache2", "httpd", "apache":
+	case "nginx", "apache2", "httpd", "apache", "caddy", "traefik", "lighttpd":
 		return p.webText(text, ev)
 	case "suhosin":
 		suhosin(text, ev)
@@ -392,6 +395,8 @@ func (p *Parser) webText(text string, ev *sentinel.Event) bool {
 			p.doubt = 0
 		case formatApacheError:
 			ok = p.apacheMessage(text, ev)
+		case formatJSON:
+			ok = p.webJSON(text, ev)
 		}
 		if ok {
 			ev.Program, ev.PID = header.Program, header.PID
