@@ -98,7 +98,8 @@ var usual = [...]struct {
 	{"/var/log/mysqld.log", sentinel.TypeDB},
 	{"/var/log/postgresql/*.log", sentinel.TypeDB},
 	{"/var/log/caddy/*.log", sentinel.TypeJSON},
-	{"/var/log/traefik/access.log", sentinel.TypeAuto},
+	{"/var/log/traefik/*.log", sentinel.TypeAuto},
+	{"/var/log/haproxy.log", sentinel.TypeAuto},
 	{"/var/log/lighttpd/access.log", sentinel.TypeApache},
 	{"/var/log/audit/audit.log", sentinel.TypeAudit},
 }
@@ -134,6 +135,7 @@ func (d Discoverer) Discover(ctx context.Context) Discovery {
 		w.read(filepath.Join(d.Root, s.conf), 0)
 		d.web(w, s.kind)
 	}
+	d.proxies()
 	if d.Commands && d.Root == "/" {
 		d.askNginx(ctx)
 		d.askApache(ctx)

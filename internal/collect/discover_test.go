@@ -118,6 +118,31 @@ func TestDiscoverWebServers(t *testing.T) {
 	}
 }
 
+func TestDiscoverProxies(t *testing.T) {
+	root := tree(t, map[string]string{
+		"etc/caddy/Caddyfile":                         "shop.example {\n\tlog {\n\t\toutput file /srv/caddy/shop.log {\n\t\t\troll_size 1mb\n\t\t}\n\t}\n}\nblog.example {\n log { output stdout }\n # output file /no.log\n}\n",
+		"etc/traefik/traefik.yml":                     "log:\n  level: INFO\naccessLog:\n  filePath: \"/srv/traefik/access.json\"\n  format: json\n",
+		"etc/lighttpd/lighttpd.conf":                  "server.errorlog = \"/var/log/lighttpd/error.log\"\n# accesslog.filename = \"/no.log\"\n",
+		"etc/lighttpd/conf-enabled/10-accesslog.conf": "accesslog.filename = \"/srv/lighttpd/access.log\"\n",
+		"srv/caddy/shop.log":                          "", "srv/traefik/access.json": "", "srv/lighttpd/access.log": "", "var/log/haproxy.log": "",
+	})
+	d := Discoverer{Root: root}.Discover(t.Context())
+	wantRows(t, d,
+		"auto /var/log/haproxy.log (usual place)",
+		"json /srv/caddy/shop.log (/etc/caddy/Caddyfile:3)",
+		"auto /srv/traefik/access.json (/etc/traefik/traefik.yml:4)",
+		"apache /srv/lighttpd/access.log (/etc/lighttpd/conf-enabled/10-accesslog.conf:1)")
+	if f := d.Logs[3].Formats; len(f) != 1 || !strings.HasPrefix(f[0].Text, "%h %V ") {
+		t.Errorf("formats of lighttpd: %+v", f)
+	}
+	must(t, os.WriteFile(filepath.Join(root, "etc/lighttpd/conf-enabled/10-accesslog.conf"),
+		[]byte("accesslog.filename = \"/srv/lighttpd/access.log\"\naccesslog.format = \"%a %V \\\"%r\\\" %s\"\n"), 0o644))
+	d = Discoverer{Root: root}.Discover(t.Context())
+	if want := []LogFormat{{Text: `%a %V "%r" %s`, Where: "/etc/lighttpd/conf-enabled/10-accesslog.conf:2"}}; !slices.Equal(d.Logs[3].Formats, want) {
+		t.Errorf("formats of lighttpd: %+v", d.Logs[3].Formats)
+	}
+}
+
 // TestDiscoverAsks has what the real programs print.
 func TestDiscoverAsks(t *testing.T) {
 	root := tree(t, map[string]string{

@@ -109,9 +109,11 @@ func (w *webConf) scan(r io.Reader, path string, depth int) {
 		if st.file != "" {
 			name = st.file
 		}
-		w.directive(st.words, fmt.Sprintf("%s:%d", name, st.line), depth)
+		w.directive(st.words, webWhere(name, st.line), depth)
 	}
 }
+
+func webWhere(file string, line int) string { return fmt.Sprintf("%s:%d", file, line) }
 
 // directive looks at one directive; words is not empty.
 func (w *webConf) directive(words []string, where string, depth int) {

@@ -96,7 +96,8 @@ func schema(c *Config) section {
 func sourceSchema(s *Source) section {
 	return section{
 		{"path", &text{p: &s.Path, check: globPath}},
-		{"type", newEnum(&s.Type, sourceTypes()...).alias("system", sentinel.TypeSyslog)},
+		{"type", newEnum(&s.Type, sourceTypes()...).alias("system", sentinel.TypeSyslog).
+			alias("caddy", sentinel.TypeJSON).alias("traefik", sentinel.TypeAuto).alias("haproxy", sentinel.TypeAuto).alias("lighttpd", sentinel.TypeApache)},
 		{"trusted_proxies", &networks{&s.TrustedProxies}},
 		{"log_format", &text{p: &s.LogFormat, check: logFormat}},
 		{"from_start", &boolean{&s.FromStart}},

@@ -41,6 +41,11 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 		if !auditText(text, ev) {
 			ev.Program, ev.PID = program, pid
 		}
+	case "haproxy":
+		ev.SourceType = sentinel.TypeApp
+		if !haproxyGrammar.read(text, ev) {
+			haproxy(text, ev)
+		}
 	case "pvedaemon", "pveproxy", "pmgdaemon", "proxmox-backup-api", "proxmox-backup-proxy":
 		// "authentication failure; rhost=ADDR user=NAME msg=TEXT".
 		if rest, ok := strings.CutPrefix(text, "authentication failure; rhost="); ok {

@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -74,6 +75,31 @@ var jsonTemplates = []string{
 	`{"MESSAGE":"FREE","SYSLOG_IDENTIFIER":"sshd","_COMM":"logger","_UID":"65534","_PID":"77"}`,
 }
 
+// haproxyTemplates have what clients write in each place that may hold it.
+var haproxyTemplates = []string{
+	at + `haproxy[77]: SOCK [01/Mar/2026:11:59:58.123] www~ app/a1 0/0/1/2/3 404 19 - - ---- 1/1/0/0/0 0/0 {FREE|FREE} {FREE} "GET FREE HTTP/1.1"`,
+	at + `haproxy[77]: SOCK [01/Mar/2026:11:59:58.123] www app/<NOSRV> -1/-1/-1/-1/0 400 0 - - PR-- 1/1/0/0/0 0/0 "<BADREQ>"`,
+	at + `haproxy[77]: SOCK [01/Mar/2026:11:59:58.123] www app/a1 0/0/1/2/+3 404 +19 FREE FREE --VN 1/1/0/0/0 0/0 {FREE} "FREE"`,
+	at + `haproxy[77]: SOCK [01/Mar/2026:11:59:58.123] www~ app/a1 0/0/1/2/3 404 19 - - ---- 1/1/0/0/0 0/0 "GET FREE HTTP/2.0" 0/0000000000000000/0/0/0 FREE/TLSv1.3/TLS_AES_256_GCM_SHA384`,
+	at + `haproxy[77]: SOCK [01/Mar/2026:11:59:58.123] ssh ssh/s1 0/0/5007 212 -- 0/0/0/0/3 0/0`,
+	at + `haproxy[77]: SOCK [01/Mar/2026:11:59:58.123] www/1: SSL handshake failure`,
+	at + `haproxy[77]: Connect from SOCK to 192.0.2.1:443 (www/HTTP)`,
+	`SOCK [01/Mar/2026:11:59:58.123] www~ app/a1 0/0/1/2/3 404 19 - - ---- 1/1/0/0/0 0/0 {FREE|FREE} {FREE} "GET FREE HTTP/1.1"`,
+}
+
+// hashed is what HAProxy makes of text.
+func hashed(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c >= 127 || strings.IndexByte(`"#{|}`, c) >= 0 {
+			fmt.Fprintf(&b, "#%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // hostTemplates are lines of the host's own programs, and others that the tables
 // do not have.
 var hostTemplates = []string{
@@ -115,6 +141,7 @@ func newForger(seed uint64) *forger {
 			add("line", []string{tmpl}, asIs)
 		}
 	}
+	add("haproxy", haproxyTemplates, hashed)
 	add("host", hostTemplates, asIs)
 	add("json", jsonTemplates, jsonText)
 	for name, g := range allGrammars {
@@ -149,8 +176,13 @@ func newForger(seed uint64) *forger {
 			panic(err)
 		}
 		f.kinds = append(f.kinds, forgedKind{name: "log_format", template: c.format, format: lf, words: pieces,
-			escape: func(s string) string { return escaped(s, !strings.Contains(c.format, "$")) },
-			fill:   func(peer string, free func() string) string { return writeFormat(c.format, peer, free) }})
+			escape: func(s string) string {
+				if lf.json {
+					return jsonText(s)
+				}
+				return escaped(s, !strings.Contains(c.format, "$"))
+			},
+			fill: func(peer string, free func() string) string { return writeFormat(c.format, peer, free) }})
 	}
 	return f
 }
@@ -181,8 +213,16 @@ func writeFormat(format, peer string, free func() string) string {
 			b.WriteString("GET")
 		case fieldProto:
 			b.WriteString("HTTP/1.1")
-		case fieldWord:
+		case fieldWord, fieldServer:
 			b.WriteString("-")
+		case fieldEpoch, fieldMillisEpoch:
+			b.WriteString("1772366398123")
+		case fieldSeconds, fieldMillis, fieldMicros:
+			b.WriteString("7")
+		case fieldVhost: // servers refuse blanks and slashes in it
+			b.WriteString(strings.NewReplacer(" ", "_", "/", "_").Replace(free()))
+		case fieldURL:
+			b.WriteString(strings.NewReplacer(" ", "_", "/", "_").Replace(free()) + "/" + free())
 		default:
 			b.WriteString(free())
 		}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -49,12 +50,15 @@ const (
 	slotAction
 	slotError
 	slotPath
+	slotTook
+	slotNanos
+	slotLogger
 	numSlots
 )
 
 // slotFor finds the slot of a key. parent is the key of the object around it,
 // empty at the top. Headers are objects with keys of the client's choice: they
-// are never looked into but for two names.
+// are never looked into but for three names.
 func slotFor(parent, key string, depth int) (slot, bool) {
 	switch {
 	case depth == 1:
@@ -101,6 +105,12 @@ func slotFor(parent, key string, depth int) (slot, bool) {
 			return slotTime, true
 		case "ts", "msec":
 			return slotEpoch, true
+		case "duration", "request_time": // seconds
+			return slotTook, true
+		case "Duration": // Traefik: nanoseconds
+			return slotNanos, true
+		case "logger": // Caddy
+			return slotLogger, true
 		case "message", "MESSAGE", "msg":
 			return slotMessage, true
 		case "eventid":
@@ -126,6 +136,8 @@ func slotFor(parent, key string, depth int) (slot, bool) {
 			return slotAddr, true
 		case "remote_port":
 			return slotPeerPort, true
+		case "client_ip": // what Caddy made of the header
+			return slotClient, true
 		case "method":
 			return slotMethod, true
 		case "uri":
@@ -154,6 +166,8 @@ func slotFor(parent, key string, depth int) (slot, bool) {
 			return slotAgent, true
 		case "Referer":
 			return slotReferer, true
+		case "X-Forwarded-For":
+			return slotForwarded, true
 		}
 	}
 	return 0, false
@@ -166,7 +180,15 @@ type values struct {
 	set  [numSlots]bool
 }
 
-func (v *values) put(s slot, text string) bool {
+// put sets a slot. again says that it is not the first of a list: of a header that
+// was sent more than once the first one counts, but of X-Forwarded-For the last.
+func (v *values) put(s slot, text string, again bool) bool {
+	if again && v.set[s] {
+		if s == slotForwarded {
+			v.text[s] = text
+		}
+		return true
+	}
 	if v.set[s] {
 		switch s {
 		case slotAddr:
@@ -188,6 +210,7 @@ func (v *values) put(s slot, text string) bool {
 func scanJSON(s string, v *values) bool {
 	var kinds [maxNested]byte
 	var names [maxNested]string // the key that the object at this depth stands under
+	var counts [maxNested]int   // of scalars in the list at this depth
 	depth, key, haveKey, inHeaders := 0, "", false, 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -201,7 +224,7 @@ func scanJSON(s string, v *values) bool {
 			if depth == maxNested || i > 0 && depth == 0 {
 				return false
 			}
-			kinds[depth] = c
+			kinds[depth], counts[depth] = c, 0
 			if c == '[' && depth > 0 && kinds[depth-1] == '{' || c == '{' {
 				names[depth] = key
 			}
@@ -237,15 +260,17 @@ func scanJSON(s string, v *values) bool {
 				continue
 			}
 			level := depth
-			parent := ""
-			if kinds[depth-1] == '[' { // the first of a list stands for it
+			parent, again := "", false
+			if kinds[depth-1] == '[' { // a list of texts stands for one
 				level--
+				again = counts[depth-1] > 0
+				counts[depth-1]++
 			}
 			if level > 0 {
 				parent = names[level-1]
 			}
 			if inHeaders == 0 || parent == "headers" && level == 3 {
-				if at, ok := slotFor(parent, key, level); ok && !v.put(at, text) {
+				if at, ok := slotFor(parent, key, level); ok && !v.put(at, text, again) {
 					return false
 				}
 			}
@@ -321,11 +346,55 @@ func plain(s string) string {
 	return string(b)
 }
 
+// webJSON reads a request that a web server logged as a JSON object, with or
+// without the words that Caddy writes in front of it for a console.
+func (p *Parser) webJSON(line string, ev *sentinel.Event) bool {
+	object := line
+	if line[0] != '{' {
+		i := strings.Index(line, "\t{") // no tab is in it as it is
+		if i < 19 || line[4] != '/' && line[4] != '-' {
+			return false
+		}
+		object = line[i+1:]
+	}
+	var v values
+	if !scanJSON(object, &v) {
+		return false
+	}
+	p.jsonPeer(&v, ev)
+	if !v.isRequest(ev) || p.strict {
+		return false
+	}
+	p.jsonTime(&v, ev)
+	if object != line {
+		ev.Time, _ = p.stampAt(line, ev.Received, ev.Received)
+	}
+	ev.SourceType = sentinel.TypeJSON
+	p.jsonAccess(&v, ev)
+	return true
+}
+
+// isRequest reports whether a line tells of an answer to a client.
+func (v *values) isRequest(ev *sentinel.Event) bool {
+	return v.set[slotStatus] && ev.SrcIP.IsValid() && (v.set[slotRequest] || v.set[slotTarget])
+}
+
+// jsonPeer takes the peer of the connection.
+func (p *Parser) jsonPeer(v *values, ev *sentinel.Event) {
+	if v.set[slotClient] {
+		clientOf(v)
+	}
+	ev.SrcIP, ev.SrcPort, _ = parseAddrPort(v.text[slotAddr])
+	if port, ok := parsePort(v.text[slotPeerPort]); ok && ev.SrcPort == 0 && ev.SrcIP.IsValid() {
+		ev.SrcPort = port
+	}
+}
+
 // json reads a line that is a JSON object: an access log, the journal, or the
 // log of an application that is known.
 func (p *Parser) json(line string, ev *sentinel.Event) bool {
 	if line[0] != '{' {
-		return false
+		return p.webJSON(line, ev)
 	}
 	var v values
 	if !scanJSON(line, &v) {
@@ -333,14 +402,8 @@ func (p *Parser) json(line string, ev *sentinel.Event) bool {
 	}
 	p.jsonTime(&v, ev)
 	ev.SourceType = sentinel.TypeJSON
-	if v.set[slotClient] {
-		traefikClient(&v)
-	}
-	ev.SrcIP, ev.SrcPort, _ = parseAddrPort(v.text[slotAddr])
-	if port, ok := parsePort(v.text[slotPeerPort]); ok && ev.SrcPort == 0 && ev.SrcIP.IsValid() {
-		ev.SrcPort = port
-	}
-	if v.set[slotStatus] && ev.SrcIP.IsValid() && (v.set[slotRequest] || v.set[slotTarget]) {
+	p.jsonPeer(&v, ev)
+	if v.isRequest(ev) {
 		if p.strict {
 			return false
 		}
@@ -418,6 +481,14 @@ func (p *Parser) jsonTime(v *values, ev *sentinel.Event) {
 func (p *Parser) jsonAccess(v *values, ev *sentinel.Event) {
 	h := &ev.HTTP
 	ev.Type = sentinel.EventHTTPAccess
+	if strings.HasPrefix(v.text[slotLogger], "http.log.error") {
+		ev.Type = sentinel.EventHTTPError // the access log has the request as well
+	}
+	if v.set[slotTook] {
+		h.Duration = duration(v.text[slotTook], time.Second)
+	} else {
+		h.Duration = duration(v.text[slotNanos], time.Nanosecond)
+	}
 	if v.set[slotTarget] {
 		h.Method, h.Proto = plain(v.text[slotMethod]), plain(v.text[slotProto])
 		h.Target = unescape(plain(v.text[slotTarget]))
@@ -458,11 +529,11 @@ func (p *Parser) journal(v *values, ev *sentinel.Event) bool {
 	return p.program(&t, ev)
 }
 
-// traefikClient puts the peer of a line of Traefik in its place. ClientAddr is
-// the peer of the connection; ClientHost is what X-Forwarded-For says where one
-// came along, which counts like that header. Without ClientAddr nobody knows
-// which of the two ClientHost is.
-func traefikClient(v *values) {
+// clientOf puts the peer of a line of Traefik or Caddy in its place. ClientAddr
+// and remote_ip are the peer of the connection; ClientHost and client_ip are what
+// X-Forwarded-For says where one came along, which counts like that header.
+// Without ClientAddr nobody knows which of the two ClientHost is.
+func clientOf(v *values) {
 	client := v.text[slotClient]
 	if !v.set[slotAddr] {
 		v.set[slotAddr], v.text[slotAddr] = true, client

@@ -55,7 +55,7 @@ func scanPairs(s string, v *values) bool {
 		} else {
 			value, s, _ = strings.Cut(rest, " ")
 		}
-		if at, ok := pairSlot(key); ok && !v.put(at, value) {
+		if at, ok := pairSlot(key); ok && !v.put(at, value, false) {
 			return false
 		}
 	}

@@ -100,6 +100,7 @@ const (
 	formatJSON
 	formatPairs
 	formatCustom
+	formatHAProxy
 	numFormats
 )
 
@@ -124,6 +125,8 @@ func (p *Parser) try(f format, line string, now, ref time.Time, ev *sentinel.Eve
 		return p.json(line, ev)
 	case formatPairs:
 		return p.pairs(line, ev)
+	case formatHAProxy:
+		return p.haproxyRaw(line, ev)
 	}
 	return false
 }
