@@ -91,6 +91,7 @@ type Agent struct {
 	pending  pending
 	windows  windows
 	reserve  reserve
+	series   seriesState
 	admins   *admins
 	keys     keyLogins
 	pace     pace
@@ -395,6 +396,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	a.pending.forget() // all of it is in Blocks() below
 	a.desired.Load(a.engine.Decider().Blocks(), kernelAllow(allow))
 	a.denied.Load(a.engine.Decider().Blocks())
+	a.startSeries(ctx, now)
 	return nil
 }
 

@@ -84,6 +84,7 @@ func (a *Agent) loop(ctx context.Context, in <-chan sentinel.Batch) error {
 				a.tick(time.Now())
 				a.pending.updated = time.Time{}
 				a.pending.results.Regulars = append(a.pending.results.Regulars, a.engine.Decider().Regulars()...)
+				a.keepSeries(time.Now(), true)
 				err := a.flush()
 				a.saveLastWindows()
 				return err
@@ -313,6 +314,7 @@ func (a *Agent) flush() error {
 	}()
 	p := &a.pending
 	p.takeUpdates(start)
+	a.keepSeries(start, false)
 	p.results.Journal = a.journal()
 	if p.results.Empty() && !p.effects() {
 		return nil

@@ -62,6 +62,7 @@ func (a *Agent) adopt(ctx context.Context, file, cfg *config.Config, set *ruleSe
 			a.engine.Swap(set.set, detect.DefaultConfig())
 		}
 		a.engine.Decider().Configure(setup.Policy(cfg))
+		a.startSeries(ctx, time.Now())
 		if err := a.setNames(ctx); err != nil {
 			a.log.Error("the names of the whitelist could not be read again", "error", err)
 		}

@@ -37,6 +37,7 @@ type snapshot struct {
 	opened            [sentinel.NumSeverities]uint64
 	blocked           [len(origins)]uint64
 	detections        uint64
+	anomaly           *control.AnomalyStatus
 }
 
 // takeSnapshot is called in the engine's goroutine.
@@ -45,6 +46,7 @@ func (a *Agent) takeSnapshot() {
 	a.snapshot.Store(&snapshot{
 		blocks: st.Decide.Blocks, simulated: st.Decide.Simulated, skewed: st.Detect.Skewed, late: st.Detect.Late, state: a.stateSizes(st),
 		opened: a.pending.opened, blocked: a.pending.blocked, detections: st.Decide.Detections,
+		anomaly: a.seriesStatus(),
 	})
 }
 
@@ -117,6 +119,7 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	if snap := a.snapshot.Load(); snap != nil {
 		s.Blocks, s.Simulated, s.State = snap.blocks, snap.simulated, snap.state
 		s.Skewed, s.Late = snap.skewed, snap.late
+		s.Anomaly = snap.anomaly
 	}
 	totals, err := a.store.Totals(ctx, now.Add(-24*time.Hour))
 	if err != nil {
@@ -144,6 +147,9 @@ func (a *Agent) reasons(s *control.Status) (out []string) {
 	}
 	if s.Database.Error != "" {
 		out = append(out, "storing fails: "+s.Database.Error)
+	}
+	if s.Anomaly != nil && s.Anomaly.Error != "" {
+		out = append(out, "nothing unusual is told: "+s.Anomaly.Error)
 	}
 	if s.ConfigError != "" {
 		out = append(out, "the changed configuration was not taken: "+s.ConfigError)

@@ -50,6 +50,10 @@ type Agent interface {
 	Suggest(ctx context.Context, peer Peer) (*SuggestResult, error)
 	Address(ctx context.Context, peer Peer, p AddressParams) (*Address, error)
 
+	// Baselines returns what is usual of a source; Forget lets go of it.
+	Baselines(ctx context.Context, peer Peer, p BaselinesParams) (*BaselinesResult, error)
+	Forget(ctx context.Context, peer Peer, p ForgetParams) (*ForgetResult, error)
+
 	Rules(ctx context.Context, peer Peer, p RulesParams) (*RulesResult, error)
 	Rule(ctx context.Context, peer Peer, p RuleParams) (*RuleResult, error)
 }

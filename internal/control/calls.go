@@ -51,6 +51,16 @@ func (c *Client) Sources(ctx context.Context) (*SourcesResult, error) {
 	return ask[SourcesResult](ctx, c, MethodSources, nil)
 }
 
+// Baselines calls anomaly.baselines.
+func (c *Client) Baselines(ctx context.Context, p BaselinesParams) (*BaselinesResult, error) {
+	return ask[BaselinesResult](ctx, c, MethodBaselines, p)
+}
+
+// Forget calls anomaly.forget.
+func (c *Client) Forget(ctx context.Context, p ForgetParams) (*ForgetResult, error) {
+	return ask[ForgetResult](ctx, c, MethodForget, p)
+}
+
 // Unparsed calls logs.unparsed.
 func (c *Client) Unparsed(ctx context.Context, p UnparsedParams) (*UnparsedResult, error) {
 	return ask[UnparsedResult](ctx, c, MethodUnparsed, p)

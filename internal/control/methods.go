@@ -50,6 +50,8 @@ func methods() []method {
 		bare(MethodAllowed, RoleMember, Agent.Allowed),
 		bare(MethodSuggest, RoleMember, Agent.Suggest),
 		full(MethodAddress, RoleMember, Agent.Address),
+		full(MethodBaselines, RoleMember, Agent.Baselines),
+		full(MethodForget, RoleAdmin, Agent.Forget),
 		full(MethodRules, RoleMember, Agent.Rules),
 		full(MethodRule, RoleMember, Agent.Rule),
 	}

@@ -19,6 +19,8 @@ const (
 	MethodTail         = "logs.tail"
 	MethodSources      = "logs.sources"
 	MethodUnparsed     = "logs.unparsed"
+	MethodBaselines    = "anomaly.baselines"
+	MethodForget       = "anomaly.forget"
 	MethodDiscover     = "logs.discover"
 	MethodBlock        = "firewall.block"
 	MethodUnblock      = "firewall.unblock"
@@ -88,6 +90,8 @@ type Status struct {
 	// ConfigRuntime has the keys that were set at run time, over the file.
 	ConfigRuntime []string `json:"config_runtime,omitempty"`
 	Database      Database `json:"database"`
+	// Anomaly is how far it is learned what is usual; nil from older agents.
+	Anomaly *AnomalyStatus `json:"anomaly,omitempty"`
 	// Sandbox is what the agent has given up; nil from older agents.
 	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
 }

@@ -15,6 +15,7 @@ import (
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 )
@@ -54,6 +55,7 @@ type Engine struct {
 	sources   []string
 	sightings *sightings
 	answers   *answers
+	series    series
 }
 
 // Source is one source of lines. It belongs to the engine that made it.
@@ -64,6 +66,10 @@ type Source struct {
 	event  sentinel.Event
 	// behindProxy: see BehindProxy.
 	behindProxy bool
+	// series is nil for none, and belongs to watched.
+	kind    sentinel.SourceType
+	series  *anomaly.Series
+	watched *anomaly.SeriesSet
 }
 
 // BehindProxy says whether the addresses in the source's lines are those of a
@@ -116,7 +122,7 @@ func New(cfg Config) *Engine {
 // NewSource returns a source of lines with the id that events and threats name.
 func (e *Engine) NewSource(id string, cfg parse.Config) *Source {
 	id = strings.Clone(id)
-	return &Source{id: id, number: e.number(id), parser: parse.New(cfg)}
+	return &Source{id: id, number: e.number(id), parser: parse.New(cfg), kind: cfg.Type}
 }
 
 // Line takes in one line that arrived at now. mod is the modification time of
@@ -205,6 +211,9 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	if e.decider != nil {
 		e.good(ev, st.Matches, now)
 	}
+	if e.series.set != nil {
+		e.observe(src, st, now)
+	}
 	return st
 }
 
@@ -281,7 +290,11 @@ func (e *Engine) Tick(now time.Time) decide.Effects {
 	if e.decider == nil {
 		return decide.Effects{}
 	}
-	return e.decider.Tick(now)
+	fx := e.decider.Tick(now)
+	if e.series.set != nil && e.series.set.Advance(now) {
+		fx.Merge(e.deviations(now))
+	}
+	return fx
 }
 
 // Swap puts another rule set in force. The counters of rules that did not

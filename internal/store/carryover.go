@@ -18,7 +18,7 @@ var salvaged = [...]struct {
 	noRowid bool
 }{
 	{"allow_entries", false}, {"allow_names", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
-	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false},
+	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false}, {"anomaly_state", false},
 	{"counters", true}, {"unparsed_shapes", true},
 }
 

@@ -125,6 +125,9 @@ func (tx *writer) results(r *Results) error {
 			return fmt.Errorf("storing the reputation of %s: %w", r.Regulars[i].Network, err)
 		}
 	}
+	if err := tx.baselines(r); err != nil {
+		return err
+	}
 	if err := tx.progress(r); err != nil || r.Journal == nil {
 		return err
 	}

@@ -9,12 +9,12 @@ import (
 
 // Purged says what Purge removed.
 type Purged struct {
-	Threats, Actions, Counters, Notifications, Reputations, Shapes int64
+	Threats, Actions, Counters, Notifications, Reputations, Shapes, Baselines int64
 }
 
 // Rows is the number of rows removed.
 func (p Purged) Rows() int64 {
-	return p.Threats + p.Actions + p.Counters + p.Notifications + p.Reputations + p.Shapes
+	return p.Threats + p.Actions + p.Counters + p.Notifications + p.Reputations + p.Shapes + p.Baselines
 }
 
 // defaultPurgeBatch is the number of rows removed in one transaction.
@@ -29,6 +29,12 @@ func (s *Store) Purge(ctx context.Context, before time.Time, batch int) (p Purge
 		batch = defaultPurgeBatch
 	}
 	at := mustStamp(before)
+	// What was learned is kept for a month at least.
+	month := s.opts.Now().AddDate(0, -1, 0)
+	if before.Before(month) {
+		month = before
+	}
+	gone := mustStamp(month)
 	for _, step := range []struct {
 		count *int64
 		text  string
@@ -48,6 +54,10 @@ func (s *Store) Purge(ctx context.Context, before time.Time, batch int) (p Purge
 			WHERE minute < ?1 LIMIT ?2)`, minute(before)},
 		{&p.Shapes, `DELETE FROM unparsed_shapes WHERE (source, shape) IN (SELECT source, shape FROM unparsed_shapes
 			WHERE last_seen < ?1 LIMIT ?2)`, at},
+		{&p.Baselines, `DELETE FROM baselines WHERE rowid IN (SELECT rowid FROM baselines WHERE source IN
+			(SELECT name FROM anomaly_state WHERE updated_at < ?1) LIMIT ?2)`, gone},
+		{&p.Baselines, `DELETE FROM anomaly_state WHERE rowid IN (SELECT rowid FROM anomaly_state
+			WHERE updated_at < ?1 LIMIT ?2)`, gone},
 	} {
 		for {
 			if err := ctx.Err(); err != nil {

@@ -45,6 +45,9 @@ type Results struct {
 	// Shapes are samples of lines that were not understood. At most
 	// maxShapes are taken from one commit, and kept of one source.
 	Shapes []Shape
+	// Baselines and AnomalyStates replace what is stored of the same.
+	Baselines     []Baseline
+	AnomalyStates []AnomalyState
 	// Journal is what a start after a crash needs besides, nil for nothing.
 	Journal *Journal
 	// Durable makes the commit wait for the disk (synchronous=FULL): for the
@@ -77,6 +80,7 @@ func (r *Results) Empty() bool {
 	return len(r.Positions) == 0 && len(r.Threats) == 0 && len(r.Blocks) == 0 && len(r.Unblocked) == 0 &&
 		len(r.Actions) == 0 && len(r.Allow) == 0 && len(r.Disallow) == 0 &&
 		len(r.AllowNames) == 0 && len(r.DisallowNames) == 0 && len(r.Regulars) == 0 && len(r.Counters) == 0 && len(r.Shapes) == 0 &&
+		len(r.Baselines) == 0 && len(r.AnomalyStates) == 0 &&
 		(r.Journal == nil || r.Journal.empty())
 }
 

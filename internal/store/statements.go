@@ -49,6 +49,12 @@ const (
 	stmtJournal
 	stmtJournalSettle
 	stmtJournalForget
+	stmtBaseline
+	stmtAnomalyState
+	stmtForgetBaselines
+	stmtForgetState
+	stmtForgetAllBaselines
+	stmtForgetSeries
 	numStmts
 )
 
@@ -139,6 +145,17 @@ var statements = [numStmts]string{
 			last_seen = excluded.last_seen`,
 	stmtShapeTrim: `DELETE FROM unparsed_shapes WHERE source = ?1 AND shape NOT IN (
 		SELECT shape FROM unparsed_shapes WHERE source = ?1 ORDER BY count DESC, last_seen DESC LIMIT ?2)`,
+
+	stmtBaseline: `INSERT INTO baselines (source, source_type, hour_of_day, day_of_week, metric, mean, stddev, sample_count, updated_at)
+		VALUES (` + marks(9) + `)
+		ON CONFLICT (source, hour_of_day, day_of_week, metric) DO UPDATE SET source_type = excluded.source_type, mean = excluded.mean,
+			stddev = excluded.stddev, sample_count = excluded.sample_count, updated_at = excluded.updated_at`,
+	stmtAnomalyState: `INSERT INTO anomaly_state (name, kind, data, updated_at) VALUES (` + marks(4) + `)
+		ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, data = excluded.data, updated_at = excluded.updated_at`,
+	stmtForgetBaselines:    `DELETE FROM baselines WHERE source = ?`,
+	stmtForgetState:        `DELETE FROM anomaly_state WHERE name = ?`,
+	stmtForgetAllBaselines: `DELETE FROM baselines`,
+	stmtForgetSeries:       `DELETE FROM anomaly_state WHERE kind = 'series'`,
 
 	stmtJournal:       `INSERT INTO journal (seq, spans, cases) VALUES (` + marks(3) + `)`,
 	stmtJournalSettle: `UPDATE journal SET cases = NULL WHERE cases IS NOT NULL`,

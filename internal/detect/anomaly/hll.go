@@ -86,12 +86,16 @@ type knownAddrs struct {
 	bits  [2][]uint64 // the newer first
 	set   int         // bits set in the newer
 	since int64       // it was begun then, unix seconds
+	began int64       // and the first of all
 }
 
 const (
 	knownBits   = 1 << 20 // of one filter: 128 KiB
 	knownProbes = 4
 	knownAge    = 30 * 24 * 3600
+	// knownReady is how long addresses must have been noted before one that is
+	// not known means something.
+	knownReady = 24 * 3600
 )
 
 func newKnownAddrs() *knownAddrs {
@@ -100,8 +104,8 @@ func newKnownAddrs() *knownAddrs {
 
 // note remembers a hash and reports whether it was known.
 func (k *knownAddrs) note(hash uint64, now int64) (known bool) {
-	if k.since == 0 {
-		k.since = now
+	if k.began == 0 {
+		k.began, k.since = now, now
 	}
 	if 2*k.set > knownBits || now-k.since > knownAge {
 		k.bits[0], k.bits[1] = k.bits[1], k.bits[0]
@@ -123,11 +127,15 @@ func (k *knownAddrs) note(hash uint64, now int64) (known bool) {
 	return young || old
 }
 
+// ready reports whether an address that is not known is a new one.
+func (k *knownAddrs) ready(now int64) bool { return k.began != 0 && now-k.began >= knownReady }
+
 const knownVersion = 1
 
 // append appends the filters in the form that load reads.
 func (k *knownAddrs) append(data []byte) []byte {
 	data = append(data, knownVersion)
+	data = binary.LittleEndian.AppendUint64(data, uint64(k.began))
 	data = binary.LittleEndian.AppendUint64(data, uint64(k.since))
 	for _, filter := range k.bits {
 		for _, word := range filter {
@@ -138,11 +146,11 @@ func (k *knownAddrs) append(data []byte) []byte {
 }
 
 func (k *knownAddrs) load(data []byte) error {
-	if len(data) != 9+2*knownBits/8 || data[0] != knownVersion {
+	if len(data) != 17+2*knownBits/8 || data[0] != knownVersion {
 		return errors.New("it is not a record of addresses, or a damaged one")
 	}
-	k.since, k.set = int64(binary.LittleEndian.Uint64(data[1:])), 0
-	data = data[9:]
+	k.began, k.since, k.set = int64(binary.LittleEndian.Uint64(data[1:])), int64(binary.LittleEndian.Uint64(data[9:])), 0
+	data = data[17:]
 	for i, filter := range k.bits {
 		for j := range filter {
 			filter[j] = binary.LittleEndian.Uint64(data)

@@ -115,6 +115,8 @@ type change struct {
 type Closed struct {
 	Source     string
 	SourceType sentinel.SourceType
+	// Learned is how far learning has come, in percent.
+	Learned int
 	// Anomaly is nil unless the source deviates from what is usual.
 	Anomaly *sentinel.Anomaly
 	// Flood: requests and addresses deviate at once, and many new addresses came
@@ -128,10 +130,12 @@ type Closed struct {
 
 // Flood is a crowd of addresses never seen before at one path.
 type Flood struct {
-	Path  string
-	Addrs int // new ones at the path, at least
-	Rate  float64
-	Usual float64 // requests a bin
+	Time   time.Time // the end of the bin
+	Path   string
+	Addrs  int     // new ones at the path, at least
+	Rate   float64 // requests in the bin
+	Usual  float64 // and usually
+	Sample string
 }
 
 // Notice is something about a source that is no attack by itself.
@@ -145,13 +149,14 @@ const (
 
 // NewSeries returns a set that watches nothing yet.
 func NewSeries(cfg SeriesConfig) *SeriesSet {
-	s := &SeriesSet{known: newKnownAddrs()}
+	s := &SeriesSet{known: newKnownAddrs(), cfg: cfg}
 	s.Configure(cfg)
 	return s
 }
 
-// Configure changes how it is watched; what was learned stays.
+// Configure changes how it is watched; what was learned stays, and the seed.
 func (s *SeriesSet) Configure(cfg SeriesConfig) {
+	cfg.Seed = s.cfg.Seed
 	if cfg.Location == nil {
 		cfg.Location = time.UTC
 	}
@@ -180,22 +185,20 @@ func (s *SeriesSet) Source(id string, kind sentinel.SourceType) *Series {
 }
 
 // Observe counts an event that arrived at now. hostile says that it belongs to
-// an open case of severity HIGH or above. It reports whether a bin has ended, so
-// that there may be something in Closed.
-func (x *Series) Observe(ev *sentinel.Event, now time.Time, hostile bool) (closed bool) {
+// an open case of severity HIGH or above. It reports whether there is something
+// in Closed.
+func (x *Series) Observe(ev *sentinel.Event, now time.Time, hostile bool) bool {
 	sec := now.Unix()
 	x.heard = now
 	if !ev.Time.IsZero() {
 		sec = min(sec, ev.Time.Unix())
 	}
-	if at := sec / binSeconds; at != x.open {
-		if at < x.open-lateBins {
-			x.set.late++
-			return false
-		}
-		if at > x.open {
-			closed = x.reach(at)
-		}
+	switch at := sec / binSeconds; {
+	case at < x.open-lateBins:
+		x.set.late++
+		return false
+	case at > x.open:
+		x.reach(at)
 	}
 	n := uint32(min(max(ev.Repeat, 1), 1<<16))
 	b := &x.bin
@@ -227,7 +230,7 @@ func (x *Series) Observe(ev *sentinel.Event, now time.Time, hostile bool) (close
 	if ev.SrcIP.IsValid() {
 		x.address(ev, sec, path, n)
 	}
-	return closed
+	return len(x.set.out) > 0
 }
 
 // counts reports whether a line stands for an attempt of its own: of the several
@@ -256,7 +259,7 @@ func (x *Series) address(ev *sentinel.Event, sec int64, path uint64, n uint32) {
 	if !x.set.known.note(hash^x.salt, sec) {
 		b.addrs.fresh += 1
 		if b.web != nil && ev.Type == sentinel.EventHTTPAccess {
-			b.web.visit(ev.HTTP.Path, path)
+			b.web.visit(ev, path)
 		}
 	}
 	if x.set.cfg.Country != nil {
@@ -272,7 +275,7 @@ func (x *Series) address(ev *sentinel.Event, sec int64, path uint64, n uint32) {
 // Advance ends the bins of sources that fell silent: what has been read of them
 // reaches to now, as they are read as soon as they are written. Call it with the
 // passing of time, each second or so.
-func (s *SeriesSet) Advance(now time.Time) (closed bool) {
+func (s *SeriesSet) Advance(now time.Time) bool {
 	slept := !s.ticked.IsZero() && now.Sub(s.ticked) > suspended
 	s.ticked = now
 	for _, x := range s.all {
@@ -282,16 +285,16 @@ func (s *SeriesSet) Advance(now time.Time) (closed bool) {
 			x.heard, x.broken = now, true
 		case now.Sub(x.heard) >= quietAfter:
 			if at := now.Add(-quietAfter).Unix() / binSeconds; at > x.open {
-				closed = x.reach(at) || closed
+				x.reach(at)
 			}
 		}
 	}
-	return closed
+	return len(s.out) > 0
 }
 
 // reach ends the bins before at. Those without a line in between were silent,
 // unless they are so many that the host was off.
-func (x *Series) reach(at int64) (closed bool) {
+func (x *Series) reach(at int64) {
 	switch gap := at - x.open; {
 	case x.open == 0:
 		x.broken = true
@@ -306,11 +309,9 @@ func (x *Series) reach(at int64) (closed bool) {
 			x.bin.reset()
 			x.broken = false
 		}
-		closed = true
 	}
 	x.open = at
 	x.bin.reset()
-	return closed
 }
 
 // Closed returns what bins that have ended since the last call brought. It is
@@ -358,7 +359,7 @@ func (x *Series) end() {
 		return
 	}
 	hour := x.hourOfWeek(x.open)
-	vals := x.bin.values(x.has, x.geo)
+	vals := x.bin.values(x.has, x.geo, x.set.known.ready(x.open*binSeconds))
 	var read [NumMetrics]reading
 	score := math.Inf(-1)
 	for m := range NumMetrics {
@@ -382,6 +383,7 @@ func (x *Series) end() {
 	x.judge(&read, score, hour)
 	x.learn(&read, &vals, hour)
 	x.bins++
+	x.closed().Learned = int(100 * x.Progress())
 	x.set.dirty = true
 	x.unsaved = true
 }

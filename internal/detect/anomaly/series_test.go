@@ -33,7 +33,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func client(i int) netip.Addr { return netip.AddrFrom4([4]byte{100, 64 + byte(i>>16), byte(i >> 8), byte(i)}) }
+func client(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{100, 64 + byte(i>>16), byte(i >> 8), byte(i)})
+}
 
 // send is one request; at the time of the world if at is zero.
 func (w *world) send(addr netip.Addr, path string, status int, at time.Time) {

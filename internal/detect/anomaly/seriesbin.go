@@ -31,12 +31,18 @@ type webBin struct {
 	bytes                      uint64
 	paths                      [pathPlaces]uint32 // requests by the path's hash
 	visited                    [busiest]visited
+	// most is the count of the path that the most new addresses came to; line is a
+	// request of one of them.
+	most uint32
+	line [maxLine]byte
+	len  int
 }
 
 const (
 	busiest    = 16 // addresses and paths that are counted apart
 	pathPlaces = 256
-	maxPath    = 80 // bytes kept of a path
+	maxPath    = 80  // bytes kept of a path
+	maxLine    = 512 // and of a line
 )
 
 // counted is a place of a space-saving counter: the least counted gives way and
@@ -106,37 +112,42 @@ func (w *webBin) add(h *sentinel.HTTP, path uint64, n uint32) {
 }
 
 // visit counts a new address at the path that it asked for first.
-func (w *webBin) visit(path string, hash uint64) {
-	least := 0
+func (w *webBin) visit(ev *sentinel.Event, hash uint64) {
+	at := 0
 	for i := range w.visited {
 		if w.visited[i].hash == hash {
-			w.visited[i].n++
-			return
+			at = i
+			break
 		}
-		if w.visited[i].n < w.visited[least].n {
-			least = i
+		if w.visited[i].n < w.visited[at].n {
+			at = i
 		}
 	}
-	v := &w.visited[least]
-	v.hash, v.over = hash, v.n
+	v := &w.visited[at]
+	if v.hash != hash {
+		v.hash, v.over = hash, v.n
+		v.len = uint8(copy(v.path[:], ev.HTTP.Path))
+	}
 	v.n++
-	v.len = uint8(copy(v.path[:], path))
+	if n := v.n - v.over; n > w.most {
+		w.most = n
+		w.len = copy(w.line[:], ev.Raw)
+	}
 }
 
-// most is the path that the most new addresses came to, and how many did at
+// crowd is the path that the most new addresses came to, and how many did at
 // least.
-func (w *webBin) most() (path string, n int) {
-	best := -1
+func (w *webBin) crowd() (path string, n int) {
 	for i := range w.visited {
 		if v := &w.visited[i]; int(v.n-v.over) > n {
-			best, n = i, int(v.n-v.over)
+			path, n = v.text(), int(v.n-v.over)
 		}
 	}
-	if best < 0 {
-		return "", 0
-	}
-	return w.visited[best].text(), n
+	return path, n
 }
+
+// sample is a request of one of the new addresses.
+func (w *webBin) sample() string { return string(w.line[:w.len]) }
 
 // entropy of the paths, in bits.
 func (w *webBin) entropy() float64 {
@@ -160,8 +171,9 @@ type value struct {
 	ok bool
 }
 
-// values of a bin. has says which kinds of events the source ever had.
-func (b *bin) values(has facets, geo *countries) (out [NumMetrics]value) {
+// values of a bin. has says which kinds of events the source ever had, newKnown
+// whether addresses have been noted for long enough.
+func (b *bin) values(has facets, geo *countries, newKnown bool) (out [NumMetrics]value) {
 	set := func(m Metric, x float64, ok bool) { out[m] = value{x, ok} }
 	set(Requests, float64(b.events), true)
 	if has&facetAuth != 0 {
@@ -170,7 +182,7 @@ func (b *bin) values(has facets, geo *countries) (out [NumMetrics]value) {
 	if has&facetAddr != 0 && b.addrs != nil {
 		unique := b.addrs.seen.count()
 		set(UniqueIPs, math.Round(unique), true)
-		set(NewIPShare, min(float64(b.addrs.fresh)/max(unique, 1), 1), unique >= leastRatio)
+		set(NewIPShare, min(float64(b.addrs.fresh)/max(unique, 1), 1), newKnown && unique >= leastRatio)
 		set(Top1Share, b.addrs.busiestShare(), b.addrs.events >= leastRatio)
 	}
 	if has&facetWeb != 0 && b.web != nil {

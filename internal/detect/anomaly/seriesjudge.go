@@ -55,7 +55,7 @@ func (x *Series) judge(read *[NumMetrics]reading, score float64, hour int) {
 	}
 	x.deviated = x.open
 	x.closed().Anomaly = a
-	x.flood(read, rises)
+	x.flood(read, rises, end)
 }
 
 // hush tells once when a log that always had lines falls silent.
@@ -73,16 +73,16 @@ func (x *Series) hush(r *reading) {
 }
 
 // flood: a crowd that nobody has seen before comes to one path.
-func (x *Series) flood(read *[NumMetrics]reading, rises []*reading) {
+func (x *Series) flood(read *[NumMetrics]reading, rises []*reading, end time.Time) {
 	deviates := func(m Metric) bool {
 		return slices.ContainsFunc(rises, func(r *reading) bool { return r.metric == m })
 	}
 	if x.bin.web == nil || !deviates(Requests) || !deviates(UniqueIPs) {
 		return
 	}
-	if path, n := x.bin.web.most(); n >= floodAddrs {
+	if path, n := x.bin.web.crowd(); n >= floodAddrs {
 		r := &read[Requests]
-		x.closed().Flood = &Flood{Path: path, Addrs: n, Rate: r.x, Usual: r.metric.undo(r.m)}
+		x.closed().Flood = &Flood{Time: end, Sample: x.bin.web.sample(), Path: path, Addrs: n, Rate: r.x, Usual: r.metric.undo(r.m)}
 	}
 }
 

@@ -16,11 +16,12 @@ import (
 
 // Row is one bucket of a baseline, as it is stored.
 type Row struct {
-	Source       string
-	SourceType   sentinel.SourceType
-	Metric       string
-	Hour         int // of the day, 0 to 23
-	Weekday      int // 0 is Sunday
+	Source     string
+	SourceType sentinel.SourceType
+	// Hour is 0 to 23, Weekday 0 (Sunday) to 6.
+	Hour, Weekday int
+	Metric        string
+	// Mean and Stddev are of transformed values.
 	Mean, Stddev float64
 	Samples      int
 }

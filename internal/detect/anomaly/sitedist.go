@@ -33,8 +33,9 @@ const (
 
 // SiteDist is an alarm: ordinary users fail to log in more often than usual.
 type SiteDist struct {
-	// Failed of Attempts logins of users who got in within the last week, since
+	// Time is when it was noticed. Failed of Attempts logins of users who got in within the last week, since
 	// Since; Usual is the usual share.
+	Time             time.Time
 	Failed, Attempts int
 	Usual            float64
 	Since            time.Time
@@ -161,7 +162,7 @@ func (x *Series) endInterval(sec int64) {
 	if d.fit.alarm > 0 && !x.Learning() {
 		d.sum = max(0, d.sum+share-d.fit.mu-d.fit.slack)
 		if d.sum > d.fit.alarm {
-			x.closed().Dist = d.alarm()
+			x.closed().Dist = d.alarm(sec)
 			d.sum = 0
 			d.quiet(sec)
 			return // and teaches nothing
@@ -185,9 +186,9 @@ func (d *siteDist) quiet(sec int64) {
 	clear(d.addrs)
 }
 
-func (d *siteDist) alarm() *SiteDist {
+func (d *siteDist) alarm(sec int64) *SiteDist {
 	out := &SiteDist{
-		Failed: d.failed, Attempts: d.made, Usual: d.fit.mu, Since: time.Unix(d.since, 0).UTC(), Count: len(d.addrs) + d.more, Sample: d.sample,
+		Time: time.Unix(sec, 0).UTC(), Failed: d.failed, Attempts: d.made, Usual: d.fit.mu, Since: time.Unix(d.since, 0).UTC(), Count: len(d.addrs) + d.more, Sample: d.sample,
 	}
 	for a := range d.addrs {
 		out.Addrs = append(out.Addrs, a)

@@ -2,11 +2,18 @@ package rule
 
 import sentinel "github.com/sentinel-ai/sentinel-ai"
 
-// DetectorPayload is the model that knows requests which look like attacks.
-const DetectorPayload = "payload"
+// The detectors.
+const (
+	// DetectorPayload is the model that knows requests which look like attacks.
+	DetectorPayload = "payload"
+	// DetectorFloodDist and DetectorSiteDist watch a log as a whole; what they find
+	// is in no single event.
+	DetectorFloodDist = "flood_dist"
+	DetectorSiteDist  = "site_dist"
+)
 
 // detectors are what a rule's detector may name.
-var detectors = []string{DetectorPayload}
+var detectors = []string{DetectorPayload, DetectorFloodDist, DetectorSiteDist}
 
 // Detectors lists the names that a rule's detector may have.
 func Detectors() []string { return append([]string(nil), detectors...) }

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+)
+
+// series are the sources as a whole: what they do in five minutes against what
+// is usual there.
+type series struct {
+	set *anomaly.SeriesSet // nil: off
+	// fired is when a rule whose detector is a series fired last, by rule and
+	// source.
+	fired map[string]time.Time
+}
+
+// Series returns what watches sources as a whole, nil if nothing does.
+func (e *Engine) Series() *anomaly.SeriesSet { return e.series.set }
+
+// WatchSeries puts another set in force, nil for none; sources made before take
+// part too.
+func (e *Engine) WatchSeries(set *anomaly.SeriesSet) { e.series = series{set: set} }
+
+// observe counts an event into its source's series.
+func (e *Engine) observe(src *Source, st *Step, now time.Time) {
+	if src.watched != e.series.set {
+		src.watched = e.series.set
+		src.series = src.watched.Source(src.id, src.kind)
+	}
+	if src.series == nil {
+		return
+	}
+	hostile := false
+	for i := range st.Results {
+		r := &st.Results[i]
+		hostile = hostile || (r.Fired || r.Silent) && e.set.Rule(int(r.Rule)).Severity >= sentinel.High
+	}
+	if src.series.Observe(st.Event, now, hostile) {
+		st.Effects.Merge(e.deviations(now))
+	}
+}
+
+// deviations hands what bins that ended brought to the decider.
+func (e *Engine) deviations(now time.Time) (fx decide.Effects) {
+	closed := e.series.set.Closed()
+	if e.decider == nil {
+		return fx
+	}
+	for i := range closed {
+		c := &closed[i]
+		e.decider.Learning(c.Source, c.Learned)
+		if c.Anomaly != nil {
+			fx.Merge(e.decider.Anomaly(now, c.Anomaly))
+		}
+		if f := c.Flood; f != nil {
+			text := fmt.Sprintf("%d new addresses asked for %s within five minutes, and there were %.0f requests where %.0f are usual. Slow this path down in the web server (limit_req in nginx, mod_qos in Apache) or in front of it.",
+				f.Addrs, f.Path, f.Rate, f.Usual)
+			fx.Merge(e.fire(rule.DetectorFloodDist, c, f.Time, f.Addrs, text, f.Sample, now))
+		}
+		if d := c.Dist; d != nil {
+			fx.Merge(e.fire(rule.DetectorSiteDist, c, d.Time, d.Failed, distText(d), d.Sample, now))
+		}
+		for _, n := range c.Notices {
+			fx.Alarms = append(fx.Alarms, decide.Alarm{Time: now, Kind: decide.AlarmKind(n.Kind), Text: n.Text})
+		}
+	}
+	return fx
+}
+
+func distText(d *anomaly.SiteDist) string {
+	var list []string
+	for _, a := range d.Addrs {
+		list = append(list, a.String())
+	}
+	if d.Count > len(list) {
+		list = append(list, "...")
+	}
+	text := fmt.Sprintf("%d of %d logins of people who got in within the last week failed since %s UTC; %.0f %% is usual.",
+		d.Failed, d.Attempts, d.Since.Format("Jan 2 15:04"), 100*d.Usual)
+	if d.Count > 0 {
+		text += fmt.Sprintf(" Addresses that tried for the first time and never got in: %d (%s).", d.Count, strings.Join(list, ", "))
+	}
+	return text
+}
+
+// fire makes the detections of the rules that a series decides.
+func (e *Engine) fire(detector string, c *anomaly.Closed, at time.Time, count int, text, sample string, now time.Time) (fx decide.Effects) {
+	for _, i := range e.set.ByDetector(detector) {
+		r := e.set.Rule(int(i))
+		id := r.ID + " " + c.Source
+		if last, ok := e.series.fired[id]; ok && at.Sub(last) < r.Cooldown {
+			continue
+		}
+		if e.series.fired == nil {
+			e.series.fired = make(map[string]time.Time)
+		}
+		e.series.fired[id] = at // bounded by rules and anomaly.MaxSources
+		e.stats.Firings++
+		fx.Merge(e.decider.Detect(now, &sentinel.Detection{
+			Time: at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Basis: r.Basis, Description: text,
+			Severity: r.Severity, Confidence: r.Confidence, Advisory: r.Advisory, Deterministic: r.Deterministic,
+			NoBlock: true, // there is nobody to block
+			Tags:    r.Tags, Key: "source=" + c.Source, Source: c.Source, SourceType: c.SourceType,
+			Count: count, Threshold: 1, Window: anomaly.BinLength, Sample: sample,
+		}))
+	}
+	return fx
+}
