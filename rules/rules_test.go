@@ -78,6 +78,9 @@ func TestWebRulesAreDescribed(t *testing.T) {
 				}
 			}
 		}
+		if r.Detector == rule.DetectorFloodDist {
+			continue // no lines of a test make a log's usual days; package anomaly has its tests
+		}
 		if found < 2 || passed < 2 {
 			t.Errorf("%s: its tests have %d lines to be found and %d to pass; at least 2 of each are needed", r.ID, found, passed)
 		}

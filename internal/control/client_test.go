@@ -39,6 +39,8 @@ func TestEveryCall(t *testing.T) {
 		}},
 		{"sources <nil>", func() (any, error) { return c.Sources(ctx) }},
 		{"discover <nil>", func() (any, error) { return c.Discover(ctx) }},
+		{"baselines {Source:/a}", func() (any, error) { return c.Baselines(ctx, BaselinesParams{"/a"}) }},
+		{"forget {Source:/a All:false}", func() (any, error) { return c.Forget(ctx, ForgetParams{Source: "/a"}) }},
 		{"unparsed {Source:/a Limit:3}", func() (any, error) { return c.Unparsed(ctx, UnparsedParams{"/a", 3}) }},
 		{"block {IP:2001:db8::7 Duration:3600000000000 Permanent:false Confirm:0 Force:true Reason:x}", func() (any, error) {
 			return c.Block(ctx, BlockParams{IP: ip, Duration: Seconds(time.Hour), Force: true, Reason: "x"})

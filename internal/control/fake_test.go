@@ -110,6 +110,16 @@ func (f *fake) Discover(_ context.Context, peer Peer) (*DiscoverResult, error) {
 	return &DiscoverResult{}, nil
 }
 
+func (f *fake) Baselines(_ context.Context, peer Peer, p BaselinesParams) (*BaselinesResult, error) {
+	f.note("baselines", peer, p)
+	return &BaselinesResult{}, nil
+}
+
+func (f *fake) Forget(_ context.Context, peer Peer, p ForgetParams) (*ForgetResult, error) {
+	f.note("forget", peer, p)
+	return &ForgetResult{}, nil
+}
+
 func (f *fake) Unparsed(_ context.Context, peer Peer, p UnparsedParams) (*UnparsedResult, error) {
 	f.note("unparsed", peer, p)
 	return &UnparsedResult{}, nil

@@ -14,7 +14,7 @@ func requests() map[string]string {
 	return map[string]string{
 		MethodStatus: `{}`, MethodReload: `{}`, MethodMetrics: `{}`, MethodThreats: `{"limit":1}`, MethodThreat: `{"id":"X1"}`,
 		MethodExplain: `{"id":"X1"}`, MethodThreatStatus: `{"id":"X1","status":"resolved"}`, MethodTail: `{}`,
-		MethodWhyNot: `{"ip":"203.0.113.7"}`, MethodSources: `{}`, MethodDiscover: `{}`, MethodUnparsed: `{}`, MethodBlock: `{"ip":"203.0.113.7"}`, MethodUnblock: `{"ip":"203.0.113.7"}`, MethodConfirm: `{"ip":"203.0.113.7"}`,
+		MethodWhyNot: `{"ip":"203.0.113.7"}`, MethodSources: `{}`, MethodDiscover: `{}`, MethodUnparsed: `{}`, MethodBaselines: `{}`, MethodForget: `{"all":true}`, MethodBlock: `{"ip":"203.0.113.7"}`, MethodUnblock: `{"ip":"203.0.113.7"}`, MethodConfirm: `{"ip":"203.0.113.7"}`,
 		MethodBlocks: `{}`, MethodConfig: `{"key":"agent"}`, MethodConfigSet: `{"key":"response.mode","value":"observe"}`, MethodConfigUnset: `{}`, MethodAllow: `{"ip":"203.0.113.7"}`, MethodDisallow: `{"ip":"203.0.113.7"}`,
 		MethodAllowed: `{}`, MethodSuggest: `{}`, MethodAddress: `{"ip":"203.0.113.7"}`, MethodRules: `{}`, MethodRule: `{"id":"a"}`,
 	}
@@ -22,7 +22,7 @@ func requests() map[string]string {
 
 // members may call these; all others are for administrators.
 var forMembers = []string{
-	MethodStatus, MethodMetrics, MethodThreats, MethodThreat, MethodExplain, MethodWhyNot, MethodThreatStatus, MethodTail, MethodSources, MethodDiscover, MethodUnparsed,
+	MethodStatus, MethodMetrics, MethodThreats, MethodThreat, MethodExplain, MethodWhyNot, MethodThreatStatus, MethodTail, MethodSources, MethodDiscover, MethodUnparsed, MethodBaselines,
 	MethodBlock, MethodUnblock, MethodConfirm, MethodBlocks, MethodConfig, MethodAllowed, MethodSuggest, MethodAddress, MethodRules, MethodRule,
 }
 

@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -72,6 +73,7 @@ func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
 		Uptime: control.Seconds(3*24*time.Hour + 14*time.Hour + 22*time.Minute), CPUPercent: 1.2, Memory: 38 << 20,
 		Mode: "protect", Health: control.HealthOK, Reasons: []string{},
 		Firewall: control.FirewallStatus{Backend: "nftables", Healthy: true, Desired: 7, Actual: 7, Dropped: 18_204, Checked: clock},
+		Anomaly:  new(f.anomaly()),
 		Sources:  f.sources(), Last24h: control.Totals{Events: 142_847, Threats: 23, Blocked: 7, Critical: 1}, Blocks: 7,
 		Rules: control.RulesStatus{Loaded: 53}, State: []control.StateSize{}, Alarms: []control.Alarm{},
 		Generation: 1, ConfigFile: "/etc/sentinel/config.yml", ConfigTime: clock, Database: control.Database{
@@ -259,6 +261,38 @@ func (f *fake) Discover(context.Context, control.Peer) (*control.DiscoverResult,
 		{Path: "/srv/shop/access.log", Type: sentinel.TypeNginx, By: []string{"/etc/nginx/sites-enabled/shop:12", "unit nginx.service"}, State: control.LogDenied,
 			Problem: "permission denied", Hint: "usermod -aG adm sentinel, then restart the agent"},
 	}, Notes: []string{"httpd.service runs, and none of its logs was found: name them in logs.sources"}}, nil
+}
+
+// anomaly is one log that is known and one that is being learned.
+func (f *fake) anomaly() control.AnomalyStatus {
+	return control.AnomalyStatus{Enabled: true, Sources: []control.AnomalySource{
+		{Source: "/var/log/nginx/access.log", Percent: 100, Since: clock.Add(-30 * 24 * time.Hour), Bins: 8_512, Deviated: clock.Add(-5 * time.Hour)},
+		{Source: "/var/log/auth.log", Learning: true, Percent: 43, Since: clock.Add(-3 * 24 * time.Hour), Bins: 860},
+	}}
+}
+
+func (f *fake) Baselines(_ context.Context, _ control.Peer, p control.BaselinesParams) (*control.BaselinesResult, error) {
+	out := &control.BaselinesResult{Anomaly: f.anomaly(), Source: p.Source}
+	switch p.Source {
+	case "":
+	case "/var/log/nginx/access.log":
+		m := control.BaselineMetric{Metric: "requests"}
+		for i := range 168 {
+			m.Hours = append(m.Hours, control.UsualHour{Weekday: i / 24, Hour: i % 24, Low: 20, High: float64(60 + i%24), Text: fmt.Sprintf("20-%d", 60+i%24), Samples: min(i, 48)})
+		}
+		out.Metrics = []control.BaselineMetric{m, {Metric: "unique_ips", Hours: m.Hours}}
+	default:
+		return nil, control.Errorf(control.CodeNotFound, "nothing has been learned of %s", p.Source)
+	}
+	return out, nil
+}
+
+func (f *fake) Forget(_ context.Context, _ control.Peer, p control.ForgetParams) (*control.ForgetResult, error) {
+	if err := f.deny(); err != nil {
+		return nil, err
+	}
+	f.tell("forget " + p.Source)
+	return &control.ForgetResult{Sources: []string{p.Source}}, nil
 }
 
 func (f *fake) Unparsed(context.Context, control.Peer, control.UnparsedParams) (*control.UnparsedResult, error) {

@@ -99,6 +99,9 @@ func (a *app) status(st *control.Status) {
 		a.windows(row, &st.Database)
 	}
 
+	if text := a.learningText(st.Anomaly); text != "" {
+		row("Anomaly:", text)
+	}
 	if st.Sandbox != nil {
 		row("Sandbox:", a.sandboxText(st.Sandbox))
 	}

@@ -81,7 +81,7 @@ func (w *world) pass(bins int, f func()) {
 	}
 }
 
-const days = int(binsADay)
+const binsOfDay = int(binsADay)
 
 func (w *world) anomalies() (out []*sentinel.Anomaly) {
 	for _, c := range w.got {
@@ -105,7 +105,7 @@ func (w *world) notices(kind string) (out []string) {
 
 func TestSurge(t *testing.T) {
 	w := newWorld(t)
-	w.pass(6*days, w.usual)
+	w.pass(6*binsOfDay, w.usual)
 	w.pass(6, func() {
 		for range 5 {
 			w.usual()
@@ -114,7 +114,7 @@ func TestSurge(t *testing.T) {
 	if n := len(w.anomalies()); n != 0 || !w.x.Learning() || w.x.Progress() < 0.84 || w.x.Progress() > 0.87 {
 		t.Fatalf("while it learns: %d anomalies, %.2f", n, w.x.Progress())
 	}
-	w.pass(8*days, w.usual)
+	w.pass(8*binsOfDay, w.usual)
 	if n := len(w.anomalies()); n > 4 {
 		t.Errorf("%d anomalies in a quiet week", n)
 	}

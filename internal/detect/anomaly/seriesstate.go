@@ -300,20 +300,20 @@ func (s *SeriesSet) Baseline(id string) map[string][]Usual {
 	return nil
 }
 
-// Stats are the bounds of the stage.
-type Stats struct {
+// SeriesStats are sizes and counters of the series.
+type SeriesStats struct {
 	Sources, Bytes int
 	// Late lines were too late for any bin.
 	Late uint64
 }
 
-// Stats returns how much memory the series take, and more.
-func (s *SeriesSet) Stats() Stats {
+// Stats returns sizes and counters.
+func (s *SeriesSet) Stats() SeriesStats {
 	n := 2*knownBits/8 + recentPlaces*4
 	for _, x := range s.all {
 		n += x.bytes()
 	}
-	return Stats{Sources: len(s.all), Bytes: n, Late: s.late}
+	return SeriesStats{Sources: len(s.all), Bytes: n, Late: s.late}
 }
 
 func sortAddrs(all []netip.Addr) { slices.SortFunc(all, netip.Addr.Compare) }
