@@ -141,3 +141,41 @@ func TestSurge(t *testing.T) {
 		t.Errorf("the reasons are %q", a.Reasons)
 	}
 }
+
+func BenchmarkSeries(b *testing.B) {
+	set := NewSeries(SeriesConfig{Learning: time.Hour, Seed: 3})
+	x := set.Source("a", sentinel.TypeNginx)
+	ev := sentinel.Event{Type: sentinel.EventHTTPAccess, Repeat: 1}
+	ev.HTTP = sentinel.HTTP{Method: "GET", Status: 200, Bytes: 1000}
+	paths := make([]string, 64)
+	for i := range paths {
+		paths[i] = fmt.Sprintf("/some/longer/path/of/a/page/%d/index.html", i)
+	}
+	now := monday
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		ev.SrcIP, ev.HTTP.Path = client(i*7919%2000), paths[i%64]
+		if i%1000 == 0 {
+			now = now.Add(time.Second)
+		}
+		ev.Time = now
+		x.Observe(&ev, now, false)
+		set.out = set.out[:0]
+		i++
+	}
+}
+
+// TestSeriesAllocates: an event that ends no bin allocates nothing.
+func TestSeriesAllocates(t *testing.T) {
+	w := newWorld(t)
+	w.send(client(1), "/", 200, time.Time{})
+	w.send(client(1), "/", 200, time.Time{})
+	i := 0
+	if n := testing.AllocsPerRun(1000, func() {
+		i++
+		w.send(client(i), "/page", 200, time.Time{})
+	}); n != 0 {
+		t.Errorf("%v allocations an event", n)
+	}
+}
