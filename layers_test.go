@@ -34,7 +34,8 @@ var layers = map[string][]string{
 	"rules":                   {"", "internal/detect/rule"},
 
 	"internal/simulate": {"", "internal/parse"}, // the latter in tests
-	"models":            {},
+	"internal/train":    {"", "internal/parse", "internal/detect/anomaly", "internal/simulate", "models"}, // the last in tests
+	"models":            {"internal/detect/anomaly"},
 
 	// Hands: input and output. They know neither the rules nor each other.
 	"internal/collect": {""},

@@ -65,7 +65,7 @@ func TestLines(t *testing.T) {
 				behaviours[l.Label+l.Speed]++
 			}
 			for _, a := range p.Attacks {
-				if behaviours[a.Behaviour+a.Speed] < 10 {
+				if behaviours[a.Behaviour+a.Speed] < 5 {
 					t.Errorf("%s %s has %d lines", a.Behaviour, a.Speed, behaviours[a.Behaviour+a.Speed])
 				}
 			}

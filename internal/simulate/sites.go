@@ -58,10 +58,26 @@ func (m *maker) webDays() {
 	for _, c := range m.site.clients {
 		all += c.weight
 	}
-	// Some come back day by day.
-	known := make([]netip.Addr, max(m.plan.Clients/3, 1))
+	// Some come back day by day, as what they were.
+	type visitor struct {
+		addr  netip.Addr
+		agent string
+		sort  *sort
+	}
+	draw := func() visitor {
+		v := visitor{addr: m.address(), agent: m.pick(browsers)}
+		w := m.IntN(all)
+		for i := range m.site.clients {
+			if w -= m.site.clients[i].weight; w < 0 {
+				v.sort = &m.site.clients[i]
+				break
+			}
+		}
+		return v
+	}
+	known := make([]visitor, max(m.plan.Clients/3, 1))
 	for i := range known {
-		known[i] = m.address()
+		known[i] = draw()
 	}
 	for day := range m.plan.Days {
 		midnight := m.plan.Start.AddDate(0, 0, day)
@@ -71,18 +87,12 @@ func (m *maker) webDays() {
 		}
 		for range int(n) {
 			at := midnight.Add(m.timeOfDay())
-			m.label, m.speed, m.agent = Harmless, "", m.pick(browsers)
-			if m.addr = m.address(); m.chance(0.4) {
-				m.addr = known[m.IntN(len(known))]
+			v := draw()
+			if m.chance(0.4) {
+				v = known[m.IntN(len(known))]
 			}
-			w := m.IntN(all)
-			for _, c := range m.site.clients {
-				if w -= c.weight; w < 0 {
-					m.kind = c.name
-					c.run(m, at)
-					break
-				}
-			}
+			m.label, m.speed, m.kind, m.addr, m.agent = Harmless, "", v.sort.name, v.addr, v.agent
+			v.sort.run(m, at)
 		}
 	}
 }

@@ -156,3 +156,6 @@ func (f *Forest) Nodes() int {
 	}
 	return n
 }
+
+// Trees returns how many trees there are.
+func (f *Forest) Trees() int { return len(f.trees) }

@@ -112,6 +112,10 @@ func (s *Stage) Learned() int {
 
 // judge says how unusual a window is, tells it if it is worth it, and learns.
 func (s *Stage) judge(w *window) {
+	if s.extract != nil {
+		s.extract(w)
+		return
+	}
 	l := &s.learner
 	v := w.vector()
 	base := s.cfg.Model.Forest.Score(&v)

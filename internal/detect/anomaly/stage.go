@@ -56,6 +56,8 @@ type Stage struct {
 	request  request
 	out      []sentinel.Anomaly
 	samples  samples
+	// extract takes windows instead of having them judged, see Extractor.
+	extract func(*window)
 
 	learner
 	stats Stats
