@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"internal/engine":         {"", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/decide"},
 	"rules":                   {"", "internal/detect/rule"},
 
-	"internal/simulate": {"", "internal/parse"}, // the latter in tests
+	"internal/simulate": {"", "internal/parse"},                                                           // the latter in tests
 	"internal/train":    {"", "internal/parse", "internal/detect/anomaly", "internal/simulate", "models"}, // the last in tests
 	"models":            {"internal/detect/anomaly"},
 
