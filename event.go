@@ -183,6 +183,10 @@ type Event struct {
 	// a name may stand there several times. They are the parser's, good until it
 	// reads the next line.
 	Fields []Field
+	// Serial numbers, within a source, what several lines tell together: an event
+	// of the audit system, of which each line adds a record. The event of a line
+	// has all that was told up to it. 0: the line stands alone.
+	Serial uint64
 }
 
 // Exec is what a log says of a program that ran. What it does not say is empty

@@ -52,6 +52,8 @@ const (
 	fieldUnit
 	fieldTransport
 	fieldUID
+	fieldAuditID
+	fieldSourceTime
 	numEntryFields
 )
 
@@ -83,6 +85,10 @@ func fieldOf(name []byte) (entryField, bool) {
 		return fieldTransport, true
 	case "_UID":
 		return fieldUID, true
+	case "_AUDIT_ID":
+		return fieldAuditID, true
+	case "_SOURCE_REALTIME_TIMESTAMP":
+		return fieldSourceTime, true
 	}
 	return 0, false
 }

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"time"
 
@@ -45,7 +46,25 @@ func (e *entry) appendLine(b []byte, trust sentinel.Trust) []byte {
 		b = append(b, ']')
 	}
 	b = append(b, ": "...)
+	if string(e.values[fieldTransport]) == "audit" {
+		return e.appendAudit(b)
+	}
 	return appendEscaped(b, e.values[fieldMessage])
+}
+
+// appendAudit appends a record of the audit system as the audit daemon writes
+// it. The journal has "TYPE FIELDS" of it, and its stamp and serial number apart.
+func (e *entry) appendAudit(b []byte) []byte {
+	kind, rest, ok := bytes.Cut(e.values[fieldMessage], []byte(" "))
+	us, stamped := number(e.values[fieldSourceTime])
+	serial, numbered := number(e.values[fieldAuditID])
+	if !ok || !stamped || !numbered {
+		return appendEscaped(b, e.values[fieldMessage])
+	}
+	b = append(b, "type="...)
+	b = appendName(b, kind, "UNKNOWN")
+	b = fmt.Appendf(b, " msg=audit(%d.%03d:%d): ", us/1e6, us/1e3%1e3, serial)
+	return appendEscaped(b, rest)
 }
 
 // time is when the journal received the entry.
@@ -58,6 +77,9 @@ func (e *entry) time() time.Time {
 func (e *entry) ident() []byte {
 	if string(e.values[fieldTransport]) == "kernel" {
 		return []byte("kernel")
+	}
+	if string(e.values[fieldTransport]) == "audit" {
+		return []byte("audit")
 	}
 	if id := e.values[fieldIdent]; len(id) > 0 {
 		return id

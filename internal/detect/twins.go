@@ -61,6 +61,10 @@ func (w *twins) fresh(key uint64, source uint16, n int, at uint32) int {
 // two web servers may well hold the same line.
 func (d *Detector) repeats(ev *sentinel.Event) int {
 	n := max(ev.Repeat, 1)
+	if ev.SourceType == sentinel.TypeAudit && ev.Message != "" {
+		h := d.hash.str(uint64(ev.Time.UnixMilli()), plainRecord(ev.Message))
+		return d.twins.fresh(h, uint16(d.hash.str(0, ev.Source)), n, d.now.sec)
+	}
 	if ev.Message == "" || ev.PID == 0 && ev.Program != "kernel" {
 		return n
 	}
@@ -68,6 +72,15 @@ func (d *Detector) repeats(ev *sentinel.Event) int {
 	h := d.hash.str(uint64(ev.PID), strings.TrimRight(ev.Message, " "))
 	h = d.hash.str(h, hostLabel(ev.Host))
 	return d.twins.fresh(h, uint16(d.hash.str(0, ev.Source)), n, d.now.sec)
+}
+
+// plainRecord is an audit record without the names that the audit daemon adds
+// and the journal does not have. Together with its stamp it says the same
+// wherever it stands, the host's name does not.
+func plainRecord(s string) string {
+	s, _, _ = strings.Cut(s, "\x1d")
+	s, _, _ = strings.Cut(s, "#035")
+	return strings.TrimRight(s, " ")
 }
 
 // hostLabel is the name of a host without its domain, which syslog drops and

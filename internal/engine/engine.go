@@ -70,6 +70,8 @@ type Source struct {
 	kind    sentinel.SourceType
 	series  *anomaly.Series
 	watched *anomaly.SeriesSet
+	// told are events that several lines tell, by serial.
+	told [maxTold]told
 }
 
 // BehindProxy says whether the addresses in the source's lines are those of a
@@ -166,7 +168,7 @@ func (e *Engine) Rebuild(src *Source, l *sentinel.Line, now, mod time.Time) *sen
 	ev := &src.event
 	src.parser.ParseAs(l.Trust, l.Text, now, mod, ev)
 	ev.Source = src.id
-	results := e.detector.Observe(ev, e.matcher, e.matcher.Match(ev), now)
+	results := e.detector.Observe(ev, e.matcher, src.once(ev, e.matcher.Match(ev)), now)
 	for i := range results {
 		if r := &results[i]; r.Fired && e.decider != nil {
 			e.decider.Remember(r.Detection)
@@ -194,7 +196,7 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	st := &e.step
 	st.Parsed, st.Event = parsed, ev
 	st.Effects = decide.Effects{}
-	st.Matches = e.matcher.Match(ev)
+	st.Matches = src.once(ev, e.matcher.Match(ev))
 	e.stats.Matches += uint64(len(st.Matches))
 	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
 	if ev.Type == sentinel.EventHTTPAccess {

@@ -11,18 +11,16 @@ import (
 //
 //	type=USER_AUTH msg=audit(1373129280.000:9): pid=1 ... msg='op=PAM:authentication acct="root" exe="/usr/sbin/sshd" hostname=? addr=ADDR terminal=ssh res=failed'
 //
-// Names are quoted, or in hexadecimal if they hold a space or a quote.
-func (p *Parser) audit(line string, ev *sentinel.Event) bool {
-	return auditText(line, ev)
-}
-
-func auditText(s string, ev *sentinel.Event) bool {
+// Values that a user may choose are quoted, or in hexadecimal if they hold a
+// space or a quote, so that no value can be taken for another field. Records of
+// users' programs, like the one above, stand alone; what the kernel says of one
+// system call is several records, see auditevent.go.
+func (p *Parser) audit(s string, ev *sentinel.Event) bool {
+	var id auditID
 	if rest, ok := strings.CutPrefix(s, "node="); ok {
-		host, rest, ok := strings.Cut(rest, " ")
-		if !ok {
+		if id.node, s, ok = strings.Cut(rest, " "); !ok {
 			return false
 		}
-		ev.Host, s = host, rest
 	}
 	s, ok := strings.CutPrefix(s, "type=")
 	if !ok {
@@ -32,20 +30,58 @@ func auditText(s string, ev *sentinel.Event) bool {
 	if !ok || !oneWord(kind) || len(kind) > maxTag {
 		return false
 	}
-	stamp, s, ok := strings.Cut(s, "): ")
-	if !ok || len(stamp) < 12 || stamp[10] != '.' {
+	stamp, s, ok := strings.Cut(s, "):")
+	if !ok || !id.read(stamp) {
 		return false
 	}
-	sec, rest, ok := leading(stamp[:9])
-	if !ok || rest != "" || stamp[9]-'0' > 9 {
-		return false
+	s = strings.TrimPrefix(s, " ")
+	if id.node != "" {
+		ev.Host = id.node
 	}
-	ev.Time = time.Unix(int64(sec)*10+int64(stamp[9]-'0'), 0).UTC()
+	ev.Time = time.Unix(id.sec, int64(id.ms)*int64(time.Millisecond)).UTC()
 	ev.Message, ev.SourceType, ev.Program = s, sentinel.TypeAudit, ""
+	if p.records == nil {
+		p.records = &auditRecords{}
+	}
+	if joins(kind) {
+		p.records.join(id, kind, s, ev)
+		return true
+	}
+	p.records.alone = appendAudit(p.records.alone[:0], kind, s)
+	ev.Fields = p.records.alone
 	if pid, ok := word(s, "pid="); ok {
 		ev.PID, _ = atoi(pid)
 	}
 	auditRecord(kind, s, ev)
+	return true
+}
+
+// auditID is what the records of one event have in common.
+type auditID struct {
+	sec    int64
+	ms     int
+	serial uint64
+	node   string
+}
+
+// read reads "SECONDS.MMM:SERIAL", with ten digits of seconds.
+func (id *auditID) read(s string) bool {
+	if len(s) < 16 || s[10] != '.' || s[14] != ':' || len(s) > 15+19 {
+		return false
+	}
+	for i := range len(s) {
+		if i != 10 && i != 14 && s[i]-'0' > 9 {
+			return false
+		}
+		switch d := s[i] - '0'; {
+		case i < 10:
+			id.sec = 10*id.sec + int64(d)
+		case i > 10 && i < 14:
+			id.ms = 10*id.ms + int(d)
+		case i > 14:
+			id.serial = 10*id.serial + uint64(d)
+		}
+	}
 	return true
 }
 
@@ -70,7 +106,7 @@ func word(s, name string) (value string, ok bool) {
 	}
 }
 
-// auditRecord reads the records that users' logins leave.
+// auditRecord reads the records that programs write for their users.
 func auditRecord(kind, s string, ev *sentinel.Event) {
 	i := strings.Index(s, " msg='")
 	if i < 0 {
@@ -86,12 +122,12 @@ func auditRecord(kind, s string, ev *sentinel.Event) {
 	default:
 		return
 	}
-	if acct, ok := word(s, "acct="); ok && len(acct) > 2 && acct[0] == '"' && acct[len(acct)-1] == '"' {
-		ev.User = acct[1 : len(acct)-1]
+	if acct, ok := word(s, "acct="); ok {
+		ev.User = auditValue("acct", acct)
 	}
 	exe, _ := word(s, "exe=")
-	exe = strings.Trim(exe, `"`)
-	exe = exe[strings.LastIndexByte(exe, '/')+1:]
+	ev.Exec.Image, ev.Exec.PID = auditValue("exe", exe), ev.PID
+	exe = base(ev.Exec.Image)
 	ev.Program = exe
 	if addr, ok := word(s, "addr="); ok {
 		ev.SrcIP, _ = parseAddr(addr)
@@ -115,11 +151,28 @@ func auditRecord(kind, s string, ev *sentinel.Event) {
 		default:
 			failed(ev, sentinel.AuthStepSummary)
 		}
+	case "USER_CMD":
+		// What sudo was asked to run.
+		ev.Type = sentinel.EventSudo
+		if cwd, ok := word(s, "cwd="); ok {
+			ev.Exec.Cwd = auditValue("cwd", cwd)
+		}
+		if cmd, ok := word(s, "cmd="); ok {
+			ev.Exec.Cmdline = auditValue("cmd", cmd)
+		}
+		ev.User = auditUser(ev.Fields)
 	case "ADD_USER":
 		if ok {
 			ev.Type = sentinel.EventUserAdd
+		}
+	case "DEL_USER", "ADD_GROUP", "DEL_GROUP", "USER_MGMT", "GRP_MGMT", "USER_CHAUTHTOK", "GRP_CHAUTHTOK", "ACCT_LOCK", "ACCT_UNLOCK", "CHUSER_ID", "CHGRP_ID":
+		if ok {
+			ev.Type = sentinel.EventAccount
 		}
 	case "SERVICE_STOP":
 		ev.Type = sentinel.EventSvcStop
 	}
 }
+
+// base is the last part of a path.
+func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -36,11 +36,6 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 		kernel(text, ev)
 	case "mysqld", "mariadbd", "mysqld_safe":
 		mysqld(text, ev)
-	case "audispd", "audisp-syslog":
-		program, pid := ev.Program, ev.PID
-		if !auditText(text, ev) {
-			ev.Program, ev.PID = program, pid
-		}
 	case "haproxy":
 		ev.SourceType = sentinel.TypeApp
 		if !haproxyGrammar.read(text, ev) {

@@ -41,7 +41,7 @@ func sound(t *testing.T, typ sentinel.SourceType, line string) {
 	var ev, again sentinel.Event
 	p := New(Config{Type: typ, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	ok := p.Parse(line, arrival, arrival, &ev)
-	p.doubt = 0
+	p.doubt, p.records = 0, nil
 	if p.Parse(line, arrival, arrival, &again) != ok || !reflect.DeepEqual(ev, again) {
 		t.Errorf("%q: the second time %+v, not %+v", line, again, ev)
 	}

@@ -52,6 +52,8 @@ type Parser struct {
 	// doubt is how many bytes from here may still belong to the last message
 	// of an nginx error log; see errorlog.go.
 	doubt int
+	// records are those of audit events, nil until the first.
+	records *auditRecords
 }
 
 // New returns a parser for one source.

@@ -359,6 +359,15 @@ func (p *Parser) say(t *tag, text string, ev *sentinel.Event) bool {
 		pam(t, text, ev)
 		return true
 	}
+	switch t.program {
+	case "audispd", "audisp-syslog", "audit":
+		// The audit daemon's records, or those that the journal itself takes in.
+		header := *ev
+		if !p.audit(text, ev) {
+			*ev = header
+		}
+		return true
+	}
 	daemon(t, text, ev)
 	if ev.Type == sentinel.EventOther && text != "" && (text[0] == '[' || text[0]-'0' <= 9) {
 		p.stampedText(t, text, ev)
