@@ -287,6 +287,19 @@ func appendEvent(b []byte, st *engine.Step) []byte {
 	if ev.Repeat > 1 {
 		o.number("repeat", int64(ev.Repeat))
 	}
+	o.text("file", ev.File)
+	if x := &ev.Exec; *x != (sentinel.Exec{}) {
+		o.name("exec")
+		in := object{append(o.b, '{'), true}
+		in.text("image", x.Image)
+		in.text("cmdline", x.Cmdline)
+		in.text("cwd", x.Cwd)
+		in.number("pid", int64(x.PID))
+		in.number("ppid", int64(x.PPID))
+		in.text("parent_image", x.ParentImage)
+		in.text("parent_cmdline", x.ParentCmdline)
+		o.b = append(in.b, '}')
+	}
 	if h := &ev.HTTP; ev.Type == sentinel.EventHTTPAccess {
 		o.name("http")
 		in := object{append(o.b, '{'), true}

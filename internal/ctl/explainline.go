@@ -455,6 +455,11 @@ func (a *app) understoodLine(e *lineExplanation) {
 	row("outcome", ev.Outcome)
 	row("program", ev.Program)
 	row("host", ev.Host)
+	row("image", ev.Exec.Image)
+	row("command", ev.Exec.Cmdline)
+	row("in", ev.Exec.Cwd)
+	row("started by", ev.Exec.ParentImage)
+	row("file", ev.File)
 	row("request", strings.TrimSpace(ev.HTTP.Method+" "+ev.HTTP.Target))
 	if ev.HTTP.Status != 0 {
 		row("status", fmt.Sprint(ev.HTTP.Status))
