@@ -4,12 +4,14 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 )
 
 // discoverEvery is how often it is looked for logs that came later: of a web
@@ -32,7 +34,7 @@ func hasJournal(logs []collect.Found) bool {
 // open; it keeps them from running.
 func (a *Agent) discover(ctx context.Context) {
 	now := time.Now()
-	found := collect.Discoverer{Commands: a.sandbox.Load() == nil}.Discover(ctx)
+	found := collect.Discoverer{Commands: a.sandbox.Load() == nil, Guess: parse.Guess}.Discover(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if hasJournal(a.finds.Logs) && !hasJournal(found.Logs) {
@@ -72,7 +74,7 @@ func sources(cfg *config.Config, found *finds) []collect.Source {
 		if f.Denied && f.Type == sentinel.TypeAudit {
 			continue // made for root alone: no fault that should be shown for ever
 		}
-		if f.Path == "" || f.Absent || leftOut(cfg, f, journal) || known(f.Path) {
+		if f.Path == "" || f.Absent || f.Unknown || leftOut(cfg, f, journal) || known(f.Path) {
 			continue
 		}
 		out = append(out, collect.Source{
@@ -156,7 +158,7 @@ func (p *api) Discover(ctx context.Context, _ control.Peer) (*control.DiscoverRe
 			row.Path = collect.JournalID
 		}
 		isRead := slices.ContainsFunc(read, func(s collect.Source) bool {
-			return s.Path == f.Path && (f.Path != "" || s.Type == sentinel.TypeJournal) || f.Path != "" && matches(s.Path, f.Path)
+			return s.Path == f.Path && (f.Path != "" || s.Type == sentinel.TypeJournal) || f.Path != "" && (matches(s.Path, f.Path) || f.Unknown && matches(f.Path, s.Path))
 		})
 		switch {
 		case f.Denied:
@@ -171,6 +173,8 @@ func (p *api) Discover(ctx context.Context, _ control.Peer) (*control.DiscoverRe
 			if row.Problem != "" {
 				row.Hint = "change that format, or give the log's in logs.sources"
 			}
+		case f.Unknown:
+			row.State, row.Problem, row.Hint = control.LogOff, "what it holds is not known", "name it in logs.sources, with its type"
 		case f.Copy:
 			row.State, row.Problem = control.LogCopy, "left out: the journal has all of it"
 		case f.Path == "":
@@ -181,4 +185,18 @@ func (p *api) Discover(ctx context.Context, _ control.Peer) (*control.DiscoverRe
 		out.Logs = append(out.Logs, row)
 	}
 	return out, nil
+}
+
+// containerOf names the container that a log is of, for people: its path has only
+// a number.
+func (a *Agent) containerOf(path string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.finds.Logs {
+		f := &a.finds.Logs[i]
+		if len(f.By) > 0 && strings.Contains(f.By[0], " container ") && (f.Path == path || matches(f.Path, path)) {
+			return f.By[0]
+		}
+	}
+	return ""
 }

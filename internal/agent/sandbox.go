@@ -42,8 +42,8 @@ var systemFiles = []string{
 	"/run/systemd", "/run/utmp", "/run/resolvconf", "/run/NetworkManager", "/run/connman", "/dev/null", "/dev/urandom",
 }
 
-// logRoots are where logs and the journal are everywhere.
-var logRoots = []string{"/var/log", "/run/log"}
+// logRoots are where logs, the journal and what containers print are everywhere.
+var logRoots = []string{"/var/log", "/run/log", "/var/lib/docker/containers", "/var/lib/containers/storage/overlay-containers"}
 
 // dnsPort is the only TCP port to connect to: for long answers about names in
 // the whitelist.

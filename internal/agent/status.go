@@ -214,7 +214,7 @@ func (a *Agent) sources() []control.SourceStatus {
 		}
 		row.Blind = a.sight.reason(row.ID)
 		if row.Reason == "" && !formatGiven(a.config(), row.ID) {
-			row.Reason = a.formats.Load().fault(row.ID)
+			row.Reason = cmp.Or(a.formats.Load().fault(row.ID), a.containerOf(row.ID))
 		}
 		out = append(out, row)
 	}

@@ -38,6 +38,9 @@ type Found struct {
 	Absent bool
 	// Copy: the journal has all that is in it.
 	Copy bool
+	// Unknown: it is the log of a container, of which it is not known what it
+	// holds. It is not read unless somebody says.
+	Unknown bool
 	// Born is when the file was made, zero if unknown.
 	Born time.Time
 	// Formats are those of its access lines, as the configuration of the server
@@ -58,6 +61,9 @@ type Discoverer struct {
 	Root string
 	// Commands allows to ask nginx, Apache and systemd, too.
 	Commands bool
+	// Guess says of which type lines are, for the logs of containers; nil: by
+	// their images alone.
+	Guess func(lines []string) sentinel.SourceType
 
 	list  []Found
 	notes []string
@@ -136,6 +142,7 @@ func (d Discoverer) Discover(ctx context.Context) Discovery {
 		d.web(w, s.kind)
 	}
 	d.proxies()
+	d.containers()
 	if d.Commands && d.Root == "/" {
 		d.askNginx(ctx)
 		d.askApache(ctx)

@@ -5,9 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -143,6 +146,56 @@ func TestDiscoverProxies(t *testing.T) {
 	}
 }
 
+func TestDiscoverContainers(t *testing.T) {
+	const docker = "var/lib/docker/containers/"
+	config := func(name, image string) string {
+		return fmt.Sprintf(`{"Name":"/%s","Config":{"Image":%q}}`, name, image)
+	}
+	root := tree(t, map[string]string{
+		docker + "a/a-json.log": "x\n", docker + "a/config.v2.json": config("shop", "registry.example:5000/x/nginx:1.27"), docker + "a/a-json.log.1": "x\n",
+		docker + "b/b-json.log": "x\n", docker + "b/config.v2.json": config("blog", "php:8.3-apache@sha256:00"),
+		docker + "c/c-json.log": "half\nweb 1\nweb 2\n", docker + "c/config.v2.json": config("own", "my/app"),
+		docker + "d/d-json.log": "json\n", docker + "d/config.v2.json": "{broken",
+		"var/lib/containers/storage/overlay-containers/e/userdata/ctr.log": "web\n",
+		"var/log/containers/pod_ns_app-1.log":                              "y\n",
+	})
+	guess := func(lines []string) sentinel.SourceType {
+		switch {
+		case strings.HasPrefix(lines[len(lines)-1], "web"):
+			return sentinel.TypeNginx
+		case lines[0] == "json":
+			return sentinel.TypeJSON
+		}
+		return sentinel.TypeAuto
+	}
+	d := Discoverer{Root: root, Guess: guess}.Discover(t.Context())
+	wantRows(t, d,
+		"nginx /var/lib/docker/containers/a/*-json.log (docker container shop (registry.example:5000/x/nginx:1.27))",
+		"apache /var/lib/docker/containers/b/*-json.log (docker container blog (php:8.3-apache@sha256:00))",
+		"nginx /var/lib/docker/containers/c/*-json.log (docker container own (my/app))",
+		"auto /var/lib/docker/containers/d/*-json.log (docker container)",
+		"nginx /var/lib/containers/storage/overlay-containers/e/userdata/ctr.log* (podman container)",
+		"auto /var/log/containers/pod_ns_app-1.log* (kubernetes container pod_ns_app-1)")
+	for i, f := range d.Logs {
+		if f.Unknown != (f.Type == sentinel.TypeAuto) {
+			t.Errorf("%d: %+v", i, f)
+		}
+	}
+}
+
+// Whoever may not read the logs of containers is told what to do.
+func TestDiscoverContainersDenied(t *testing.T) {
+	root := tree(t, map[string]string{"var/lib/docker/containers/a/a-json.log": "x\n"})
+	must(t, os.Chmod(root, 0o755))
+	must(t, os.Chmod(filepath.Dir(root), 0o755))
+	must(t, os.Chmod(filepath.Join(root, "var/lib/docker"), 0o700))
+	notes := withoutRights(t, func() []string { return Discoverer{Root: root}.Discover(t.Context()).Notes })
+	const want = "the logs of containers in /var/lib/docker/containers are for root alone"
+	if len(notes) != 1 || !strings.HasPrefix(notes[0], want) {
+		t.Errorf("notes %q", notes)
+	}
+}
+
 // TestDiscoverAsks has what the real programs print.
 func TestDiscoverAsks(t *testing.T) {
 	root := tree(t, map[string]string{
@@ -231,4 +284,17 @@ func FuzzWebConf(f *testing.F) {
 			}
 		}
 	})
+}
+
+// withoutRights runs f with the rights of nobody on files.
+func withoutRights[T any](t *testing.T, f func() T) T {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if os.Getuid() != 0 {
+		t.Fatal("this test needs root")
+	}
+	must(t, unix.Setfsuid(65534))
+	defer func() { must(t, unix.Setfsuid(0)) }()
+	return f()
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -42,6 +43,20 @@ func sound(t *testing.T, typ sentinel.SourceType, line string) {
 	p := New(Config{Type: typ, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	ok := p.Parse(line, arrival, arrival, &ev)
 	p.doubt, p.records = 0, nil
+	if w, ok := unwrap(line); ok && w.whole { // the event is of the text within
+		if line = w.text; w.json {
+			line = plain(line)
+		}
+		line = strings.TrimSuffix(line, "\r")
+		ev.Time = time.Time{}
+		if p.Parse(line, arrival, arrival, &again); again.Raw == line {
+			again.Time = time.Time{}
+			if !reflect.DeepEqual(ev, again) {
+				t.Errorf("%q within a container is %+v, not %+v", line, ev, again)
+			}
+		}
+		return
+	}
 	if p.Parse(line, arrival, arrival, &again) != ok || !reflect.DeepEqual(ev, again) {
 		t.Errorf("%q: the second time %+v, not %+v", line, again, ev)
 	}
@@ -113,6 +128,8 @@ func seed(f *testing.F) {
 	for _, tmpl := range append(append([]string(nil), certain...), templates...) {
 		f.Add(strings.NewReplacer("PEER", "192.0.2.77", "SOCK", "192.0.2.77:5").Replace(tmpl))
 	}
+	f.Add(dockerLine(`198.51.100.7 - - [01/Mar/2026:11:59:58 +0000] "GET / HTTP/1.1" 200 1`))
+	f.Add("2026-03-01T11:59:58.123456789Z stderr P " + failedRoot)
 	f.Add(`<38>1 2026-03-01T11:59:58Z web1 sshd 2101 ID47 [a@1 k="x\"] y" l="\\"][b] ` + failedRoot)
 	f.Add(`10.0.0.1 - - [01/Mar/2026:11:59:58 +0000] "GET / HTTP/1.1" 200 1 "-" "ua" "8.8.8.8, 198.51.100.7, [::1]:5"`)
 }

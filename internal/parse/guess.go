@@ -29,6 +29,14 @@ func Guess(lines []string) sentinel.SourceType {
 			continue
 		}
 		total++
+		if w, ok := unwrap(line); ok {
+			if line = w.text; w.json {
+				line = plain(line)
+			}
+			if strings.TrimSpace(line) == "" {
+				continue
+			}
+		}
 		switch {
 		case line[0] == '{':
 			count[sentinel.TypeJSON]++

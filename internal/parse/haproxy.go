@@ -118,7 +118,7 @@ func unhash(s string) string {
 // standard output for example.
 func (p *Parser) haproxyRaw(line string, ev *sentinel.Event) bool {
 	i := strings.IndexByte(line, ' ')
-	if i < len("1.1.1.1:1") || i > 54 || len(line) < i+30 || line[i+1] != '[' || line[i+4] != '/' || p.web {
+	if i < len("1.1.1.1:1") || i > 54 || len(line) < i+30 || line[i+1] != '[' || line[i+4] != '/' {
 		return false
 	}
 	end := strings.IndexByte(line[i:], ']')

@@ -49,6 +49,9 @@ type Parser struct {
 	strict bool
 	last   format // the format that last succeeded
 	clock  clock
+	// parts are the beginnings of lines of which a container engine has written
+	// pieces so far: of standard output and error.
+	parts [2][]byte
 	// doubt is how many bytes from here may still belong to the last message
 	// of an nginx error log; see errorlog.go.
 	doubt int
@@ -138,7 +141,20 @@ func (p *Parser) try(f format, line string, now, ref time.Time, ev *sentinel.Eve
 // have none is fitted. It reports whether the line was understood; if not, ev
 // holds the line alone. Strings alias line. Event.Source is left to the caller;
 // Event.SourceType tells what the line is, not what the source was said to be.
+//
+// Of a line that a container engine wrote, ev has the text of the container, and
+// the engine's time.
 func (p *Parser) Parse(line string, now, ref time.Time, ev *sentinel.Event) bool {
+	if len(line) > len(dockerHead) && (line[0] == '{' || line[4] == '-') {
+		if w, ok := unwrap(line); ok {
+			return p.contained(&w, line, now, ev)
+		}
+	}
+	return p.line(line, now, ref, ev)
+}
+
+// line is Parse for a line that no container engine wrote.
+func (p *Parser) line(line string, now, ref time.Time, ev *sentinel.Event) bool {
 	p.fill(line, now, ev)
 	if line == "" {
 		return false
