@@ -39,8 +39,8 @@ const (
 	needResolved
 )
 
-// maxIndexed bounds the bytes of all texts of a group.
-const maxIndexed = 100_000
+// maxIndexed bounds the bytes of all texts of a group, some 100,000 rules.
+const maxIndexed = 4 << 20
 
 // indexable reports whether texts of a field are searched by the index.
 func indexable(f Field) bool {
