@@ -41,41 +41,11 @@ func (d *distinct) count() float64 {
 	return est
 }
 
-// hashAddr is equal for the addresses of one entity: an IPv4 address, or the
-// /64 of an IPv6 one. Who writes log lines does not know the seed.
-func hashAddr(seed uint64, a netip.Addr) uint64 {
-	b := a.As16()
-	var hi, lo uint64
-	for i := range 8 {
-		hi = hi<<8 | uint64(b[i])
-	}
-	if a.Is4() || a.Is4In6() {
-		for i := 8; i < 16; i++ {
-			lo = lo<<8 | uint64(b[i])
-		}
-	}
-	return mix(mix(hi^seed, 0x9e3779b97f4a7c15^lo), seed|1)
-}
-
-// hashText is of a text of any length.
-func hashText(seed uint64, s string) uint64 {
-	h := seed ^ uint64(len(s))
-	for len(s) >= 8 {
-		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		h = mix(h^w, 0xa0761d6478bd642f)
-		s = s[8:]
-	}
-	var w uint64
-	for i := range len(s) {
-		w = w<<8 | uint64(s[i])
-	}
-	return mix(h^w, 0xe7037ed1a0b428db)
-}
-
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
+// addr hashes the entity of an address: an IPv4 address, or the /64 of an IPv6
+// one.
+func (h *hasher) addr(a netip.Addr) uint64 {
+	client, _ := clientOf(a)
+	return h.word(client)
 }
 
 // knownAddrs remembers which addresses a source has seen, of all sources

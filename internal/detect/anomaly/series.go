@@ -56,6 +56,7 @@ const (
 // clock, and is not safe for concurrent use.
 type SeriesSet struct {
 	cfg    SeriesConfig
+	hash   hasher
 	all    []*Series
 	known  *knownAddrs
 	recent [recentPlaces]uint32 // addresses that were counted in the open bins
@@ -149,7 +150,7 @@ const (
 
 // NewSeries returns a set that watches nothing yet.
 func NewSeries(cfg SeriesConfig) *SeriesSet {
-	s := &SeriesSet{known: newKnownAddrs(), cfg: cfg}
+	s := &SeriesSet{known: newKnownAddrs(), cfg: cfg, hash: newHasher(cfg.Seed)}
 	s.Configure(cfg)
 	return s
 }
@@ -179,7 +180,7 @@ func (s *SeriesSet) Source(id string, kind sentinel.SourceType) *Series {
 		return nil
 	}
 	id = strings.Clone(id)
-	x := &Series{set: s, id: id, kind: kind, salt: hashText(s.cfg.Seed, id)}
+	x := &Series{set: s, id: id, kind: kind, salt: s.hash.str(id)}
 	s.all = append(s.all, x)
 	return x
 }
@@ -224,7 +225,7 @@ func (x *Series) Observe(ev *sentinel.Event, now time.Time, hostile bool) bool {
 			b.web = new(webBin)
 			x.has |= facetWeb
 		}
-		path = hashText(x.set.cfg.Seed, ev.HTTP.Path)
+		path = x.set.hash.str(ev.HTTP.Path)
 		b.web.add(&ev.HTTP, path, n)
 	}
 	if ev.SrcIP.IsValid() {
@@ -245,11 +246,11 @@ func (x *Series) address(ev *sentinel.Event, sec int64, path uint64, n uint32) {
 		b.addrs = new(addrBin)
 		x.has |= facetAddr
 	}
-	hash := hashAddr(x.set.cfg.Seed, ev.SrcIP)
+	hash := x.set.hash.addr(ev.SrcIP)
 	b.addrs.events += n
 	b.addrs.count(hash, n)
 	// The rest is done once for each address in a bin.
-	mine := mix(hash^x.salt, uint64(x.open)|1<<63)
+	mine := scramble(hash^x.salt, 2*uint64(x.open)+1)
 	place, tag := &x.set.recent[mine%recentPlaces], uint32(mine>>32)|1
 	if *place == tag {
 		return

@@ -24,6 +24,8 @@ type world struct {
 	ev     sentinel.Event
 	now    time.Time
 	got    []Closed
+	rows   []Row
+	states []State
 }
 
 func newWorld(t *testing.T) *world {
@@ -77,7 +79,9 @@ func (w *world) pass(bins int, f func()) {
 	for range bins {
 		f()
 		w.now = w.now.Add(BinLength)
-		w.set.Advance(w.now)
+		if w.set.Advance(w.now) {
+			w.collect()
+		}
 	}
 }
 

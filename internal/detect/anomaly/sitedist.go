@@ -94,7 +94,7 @@ func (x *Series) login(ev *sentinel.Event, sec int64, n uint32) {
 		x.endInterval(sec)
 	}
 	d.all += int(n)
-	user := hashText(x.salt, ev.User)
+	user := x.set.hash.str(ev.User) ^ x.salt
 	last, known := d.users[user]
 	if known && sec-last <= distUserFor {
 		d.open.N = uint16(min(int(d.open.N)+int(n), math.MaxUint16))
@@ -111,7 +111,7 @@ func (x *Series) login(ev *sentinel.Event, sec int64, n uint32) {
 	}
 	// Another salt than that of addresses seen: a failure after a success is not
 	// a first attempt.
-	hash := hashAddr(x.set.cfg.Seed, ev.SrcIP) ^ mix(x.salt, distHistory)
+	hash := x.set.hash.addr(ev.SrcIP) ^ x.salt<<1
 	if x.set.known.note(hash, sec) || ok {
 		return
 	}
