@@ -88,6 +88,7 @@ func (a *Agent) figures() string {
 	a.threatFigures(&w)
 	a.firewallFigures(&w)
 	a.stateFigures(&w)
+	a.seriesFigures(&w)
 	return w.String()
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
+	"github.com/sentinel-ai/sentinel-ai/internal/metrics"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 )
 
@@ -78,14 +78,8 @@ func (a *Agent) setSeriesFault(fault string) {
 }
 
 func (a *Agent) seriesConfig(cfg config.Anomaly) anomaly.SeriesConfig {
-	return anomaly.SeriesConfig{
-		Location: time.Local, Learning: cfg.LearningPeriod, Sensitivity: anomaly.Sensitivity(cfg.Sensitivity),
-		Country: a.countryOf(),
-	}
+	return anomaly.SeriesConfig{Location: time.Local, Learning: cfg.LearningPeriod, Sensitivity: anomaly.Sensitivity(cfg.Sensitivity)}
 }
-
-// countryOf is nil as long as nobody knows where addresses are.
-func (a *Agent) countryOf() func(netip.Addr) string { return nil }
 
 // loadSeries reads what was learned.
 func (a *Agent) loadSeries(ctx context.Context, cfg anomaly.SeriesConfig) (*anomaly.SeriesSet, error) {
@@ -274,4 +268,32 @@ func (a *Agent) forgetSeries(ctx context.Context, q control.ForgetParams, out *c
 		a.startSeries(ctx, time.Now())
 	}
 	return nil
+}
+
+// seriesSize is called in the engine's goroutine.
+func (a *Agent) seriesSize() control.StateSize {
+	out := control.StateSize{Name: "logs watched", Limit: anomaly.MaxSources}
+	if set := a.engine.Series(); set != nil {
+		st := set.Stats()
+		out.Used, out.Bytes = st.Sources, int64(st.Bytes)
+	}
+	return out
+}
+
+// seriesFigures tell how far learning is.
+func (a *Agent) seriesFigures(w *metrics.Writer) {
+	snap := a.snapshot.Load()
+	if snap == nil || snap.anomaly == nil {
+		return
+	}
+	st := snap.anomaly
+	w.One("sentinel_anomaly_enabled", metrics.Gauge, "1 if what is usual is learned, 0 if that is off or fails.", flag(st.Enabled && st.Error == ""))
+	w.Family("sentinel_anomaly_learned_ratio", metrics.Gauge, "How far it is learned what is usual of a log, 0 to 1.")
+	for _, s := range st.Sources {
+		w.Sample(float64(s.Percent)/100, "source", s.Source)
+	}
+	w.Family("sentinel_anomaly_last_timestamp_seconds", metrics.Gauge, "When a log as a whole was unusual last, 0 for never.")
+	for _, s := range st.Sources {
+		w.Sample(seconds(s.Deviated), "source", s.Source)
+	}
 }

@@ -57,6 +57,7 @@ func (a *Agent) stateSizes(st engine.Stats) []control.StateSize {
 		{Name: "counters", Used: st.Detect.Keys, Limit: st.Detect.MaxKeys, Bytes: int64(st.Detect.Bytes), Evictions: st.Detect.Evicted},
 		{Name: "cases", Used: st.Decide.Cases, Limit: cfg.MaxCases, Evictions: st.Decide.CasesEvicted},
 		{Name: "blocks", Used: st.Decide.Blocks, Limit: cfg.MaxBlocks, Evictions: st.Decide.BlocksEvicted},
+		a.seriesSize(),
 	}
 }
 

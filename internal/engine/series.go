@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -25,7 +26,12 @@ func (e *Engine) Series() *anomaly.SeriesSet { return e.series.set }
 
 // WatchSeries puts another set in force, nil for none; sources made before take
 // part too.
-func (e *Engine) WatchSeries(set *anomaly.SeriesSet) { e.series = series{set: set} }
+func (e *Engine) WatchSeries(set *anomaly.SeriesSet) {
+	e.series = series{set: set}
+	if set != nil && e.locate != nil {
+		set.LocateBy(func(a netip.Addr) string { return e.locate(a).Country })
+	}
+}
 
 // observe counts an event into its source's series.
 func (e *Engine) observe(src *Source, st *Step, now time.Time) {

@@ -36,9 +36,6 @@ type SeriesConfig struct {
 	Learning time.Duration
 	// Sensitivity says how many false alerts a day and source are worth it.
 	Sensitivity Sensitivity
-	// Country knows the country of an address, as a code of two letters; nil:
-	// nobody does.
-	Country func(netip.Addr) string
 	// Seed keeps who writes log lines from choosing places in tables.
 	Seed uint64
 }
@@ -55,16 +52,19 @@ const (
 // SeriesSet watches sources as a whole, in bins of five minutes. It reads no
 // clock, and is not safe for concurrent use.
 type SeriesSet struct {
-	cfg    SeriesConfig
-	hash   hasher
-	all    []*Series
-	known  *knownAddrs
-	recent [recentPlaces]uint32 // addresses that were counted in the open bins
-	ticked time.Time
-	out    []Closed
-	late   uint64
-	left   int // sources that are not watched, see MaxSources
-	dirty  bool
+	cfg  SeriesConfig
+	hash hasher
+	// country knows the country of an address, as a code of two letters; nil:
+	// nobody does.
+	country func(netip.Addr) string
+	all     []*Series
+	known   *knownAddrs
+	recent  [recentPlaces]uint32 // addresses that were counted in the open bins
+	ticked  time.Time
+	out     []Closed
+	late    uint64
+	left    int // sources that are not watched, see MaxSources
+	dirty   bool
 }
 
 const recentPlaces = 4096
@@ -163,6 +163,10 @@ func (s *SeriesSet) Configure(cfg SeriesConfig) {
 	}
 	s.cfg = cfg
 }
+
+// LocateBy says who knows the country of an address, as a code of two letters;
+// nil: nobody.
+func (s *SeriesSet) LocateBy(country func(netip.Addr) string) { s.country = country }
 
 // Source returns the series of a source, a new one if there is none; nil beyond
 // MaxSources.
@@ -263,8 +267,8 @@ func (x *Series) address(ev *sentinel.Event, sec int64, path uint64, n uint32) {
 			b.web.visit(ev, path)
 		}
 	}
-	if x.set.cfg.Country != nil {
-		if at := countryPlace(x.set.cfg.Country(ev.SrcIP)); at >= 0 {
+	if x.set.country != nil {
+		if at := countryPlace(x.set.country(ev.SrcIP)); at >= 0 {
 			if x.geo == nil {
 				x.geo = &countries{day: x.dayOf(x.open)}
 			}

@@ -357,7 +357,7 @@ func TestBounds(t *testing.T) {
 		t.Error("nothing says that sources are not watched")
 	}
 	w = newWorld(t)
-	w.set.cfg.Country = func(a netip.Addr) string { return [...]string{"DE", "NL", "FR"}[a.As16()[15]%3] }
+	w.set.LocateBy(func(a netip.Addr) string { return [...]string{"DE", "NL", "FR"}[a.As16()[15]%3] })
 	w.pass(binsOfDay, w.usual)
 	if n := w.x.bytes(); n > 48<<10 {
 		t.Errorf("a source takes %d bytes", n)
