@@ -8,7 +8,7 @@ CORPUS   ?= ../shared/corpora
 FUZZTIME ?= 10s
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build setup demo run test unit race lint bench eval quality fuzz faults clean
+.PHONY: help build setup demo run test unit race lint bench eval quality fuzz faults geo clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: ## fuzz every parser for FUZZTIME each
 
 faults: build setup ## the catalogue of faults and attacks against the whole agent; prints a table
 	@$(GO) run ./test/faults
+
+geo: ## pack a database of countries that may be passed on, into dist/geo
+	@./scripts/geo.sh
 
 clean: ## remove what was built
 	rm -rf bin dist
