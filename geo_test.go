@@ -69,13 +69,18 @@ func TestParseASN(t *testing.T) {
 
 // FuzzGeoWords: what is taken for a country or a network is one, in its one form.
 func FuzzGeoWords(f *testing.F) {
-	for _, s := range []string{"nl", "NL", "AS64500", "64500", "x", "\x0e\x0c"} {
+	for _, s := range []string{"nl", "NL", "AS64500", "64500", "country:de", "x", "\x0e\x0c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if code, err := ParseCountry(s); err == nil {
 			if again, err := ParseCountry(code); err != nil || again != code || !strings.EqualFold(code, s) {
 				t.Errorf("%q is %q, which is %q", s, code, again)
+			}
+		}
+		if p, err := ParsePlace(s); err == nil {
+			if again, err := ParsePlace(p.String()); err != nil || again != p || p.IsZero() {
+				t.Errorf("%q is %v, which is %v", s, p, again)
 			}
 		}
 		if n, err := ParseASN(s); err == nil && n == 0 {

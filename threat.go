@@ -41,12 +41,16 @@ type Threat struct {
 	Group      string     `json:"group"`
 	// AttackerIP is the last address seen; Scope the network that the case is
 	// about. Both may be invalid.
-	AttackerIP  netip.Addr   `json:"attacker_ip,omitzero"`
-	Scope       netip.Prefix `json:"scope,omitzero"`
-	AttackerGeo string       `json:"attacker_geo,omitempty"`
-	Key         string       `json:"key,omitempty"`
-	User        string       `json:"user,omitempty"`
-	Description string       `json:"description"`
+	AttackerIP netip.Addr   `json:"attacker_ip,omitzero"`
+	Scope      netip.Prefix `json:"scope,omitzero"`
+	// AttackerGeo is the country of AttackerIP, as an ISO 3166 code, and
+	// AttackerNetwork the network that it is in ("AS64500 Example"); both empty if
+	// not known.
+	AttackerGeo     string `json:"attacker_geo,omitempty"`
+	AttackerNetwork string `json:"attacker_network,omitempty"`
+	Key             string `json:"key,omitempty"`
+	User            string `json:"user,omitempty"`
+	Description     string `json:"description"`
 	// Samples are at most 5 of the lines, oldest first.
 	Samples []string `json:"samples"`
 	// RiskScore is what people are shown; Decision what policy acted on.
@@ -110,6 +114,8 @@ type ScoreParts struct {
 	A *float64 `json:"a,omitempty"`
 	P float64  `json:"p"`
 	L *float64 `json:"l,omitempty"`
+	// Lists are the lists of addresses with a bad name that have a share in P.
+	Lists []string `json:"lists,omitempty"`
 	// Reasons say in words why A is what it is. Learning is how far the anomaly
 	// stage has learned what is usual for the source, in percent: A is absent or
 	// capped until then. Zero: it has, or it is off.

@@ -27,6 +27,8 @@ func (p *api) Address(ctx context.Context, _ control.Peer, q control.AddressPara
 		return nil, err
 	}
 	out.FirstSeen, out.LastSeen, out.Events, out.Threats, out.Good = rep.FirstSeen, rep.LastSeen, rep.Events, rep.Threats, rep.Good
+	g := p.geo.Lookup(addr)
+	out.Country, out.ASN, out.Org = g.Country, g.ASN, g.Org
 	threats, _, err := p.store.Threats(ctx, store.ThreatFilter{Network: entity, Limit: pastCases})
 	if err != nil {
 		return nil, err
@@ -46,6 +48,9 @@ func (p *api) Address(ctx context.Context, _ control.Peer, q control.AddressPara
 	err = p.agent().do(ctx, func() {
 		d := p.engine.Decider()
 		for _, pr := range d.Allowlist().Entries() {
+			if pr.Place.Holds(g) {
+				out.Protections = append(out.Protections, control.AllowEntry{Place: pr.Place, Kind: string(pr.Kind), Reason: pr.Reason})
+			}
 			if pr.Prefix.Overlaps(entity) && (pr.Prefix.Contains(addr) || entity.Bits() < pr.Prefix.Bits()) {
 				out.Protections = append(out.Protections, control.AllowEntry{Prefix: control.Network{Prefix: pr.Prefix}, Kind: string(pr.Kind), Reason: pr.Reason})
 			}
@@ -59,6 +64,9 @@ func (p *api) Address(ctx context.Context, _ control.Peer, q control.AddressPara
 			out.Good = r
 		}
 		k := d.Known(time.Now(), addr)
+		for _, l := range k.Lists {
+			out.Lists = append(out.Lists, control.Listing(l))
+		}
 		out.Earlier, out.Score, out.Graded, out.Neighbours = k.Earlier, k.Reputation, k.Graded, k.Neighbours
 		out.Network = control.Network{Prefix: k.Network}
 	})

@@ -28,6 +28,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/internal/geo"
 	"github.com/sentinel-ai/sentinel-ai/internal/host"
 	"github.com/sentinel-ai/sentinel-ai/internal/metrics"
 	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
@@ -122,6 +123,9 @@ type Agent struct {
 	sight     sight
 	drill     string // the log for drills, empty if there is none
 	names     *host.Names
+	geo       *geo.DB
+	geoAgain  chan struct{} // look at its files now
+	geoPlaces atomic.Pointer[places]
 	finds     finds
 	formats   atomic.Pointer[formatBook]
 	snapshot  atomic.Pointer[snapshot]
@@ -156,6 +160,8 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	a.admins, a.names = newAdmins(opt.Utmp, opt.Sessions), host.NewNames()
 	cfg := a.withRuntime(opt.Config)
 	a.cfg = cfg
+	a.geo, a.geoAgain = geo.New(geoConfig(cfg)), make(chan struct{}, 1)
+	a.refreshGeo()
 	if opt.Level != nil {
 		opt.Level.Set(cfg.Agent.Level())
 	}
@@ -237,6 +243,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	others.Go(func() error { a.followNames(rest); return nil })
 	others.Go(func() error { a.watchLogs(rest); return nil })
 	others.Go(func() error { a.watchSources(rest); return nil })
+	others.Go(func() error { a.followGeo(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })
 	others.Go(func() error { a.watchdog(rest); return nil })
@@ -386,7 +393,10 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	}
 	a.engine = engine.New(engine.Config{
 		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: setup.Policy(a.cfg), Allow: allow, NewID: newID,
+		Locate: a.geo.Lookup,
 	})
+	a.notePlaces(allow)
+	a.engine.Decider().LocateBy(a.geo.Lookup)
 	a.engine.Decider().TrackGrowth()
 	a.engine.Decider().RestorePast(now, p.closed)
 	a.engine.Decider().RestoreRegulars(p.good)

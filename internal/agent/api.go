@@ -355,6 +355,9 @@ func (p *api) changeAllow(ctx context.Context, peer control.Peer, q control.Allo
 	if q.Name != "" {
 		return p.changeName(ctx, peer, q, kind)
 	}
+	if !q.Place.IsZero() {
+		return p.changePlace(ctx, peer, q, kind)
+	}
 	var before []sentinel.BlockRecord
 	if err := p.agent().do(ctx, func() { before = records(p.engine.Decider().Blocks()) }); err != nil {
 		return nil, err
@@ -389,15 +392,24 @@ func (p *api) Allowed(ctx context.Context, _ control.Peer) (*control.AllowListRe
 	if err != nil {
 		return nil, err
 	}
+	places, err := p.store.AllowPlaces(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var list []decide.Protection
 	if err := p.agent().do(ctx, func() { list = p.engine.Decider().Allowlist().Entries() }); err != nil {
 		return nil, err
 	}
 	out := &control.AllowListResult{Entries: make([]control.AllowEntry, 0, len(list)), Names: p.namesList(names)}
 	for _, pr := range list {
-		e := control.AllowEntry{Prefix: control.Network{Prefix: pr.Prefix}, Kind: string(pr.Kind), Reason: pr.Reason}
+		e := control.AllowEntry{Prefix: control.Network{Prefix: pr.Prefix}, Place: pr.Place, Kind: string(pr.Kind), Reason: pr.Reason}
 		for _, s := range stored {
 			if s.Prefix == pr.Prefix && pr.Kind == decide.KindUser {
+				e.Actor, e.Added, e.Removable = s.Actor, s.Created, true
+			}
+		}
+		for _, s := range places {
+			if s.Place == pr.Place && pr.Kind == decide.KindUser {
 				e.Actor, e.Added, e.Removable = s.Actor, s.Created, true
 			}
 		}

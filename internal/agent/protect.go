@@ -30,6 +30,13 @@ func (a *Agent) allowlist(ctx context.Context) (*decide.Allowlist, error) {
 	for _, e := range entries {
 		all = append(all, decide.Protection{Prefix: e.Prefix, Kind: decide.KindUser, Reason: e.Reason})
 	}
+	places, err := a.store.AllowPlaces(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the countries and networks of the whitelist: %w", err)
+	}
+	for _, e := range places {
+		all = append(all, decide.Protection{Place: e.Place, Kind: decide.KindUser, Reason: e.Reason})
+	}
 	if err := a.admins.load(ctx, a.store); err != nil {
 		a.log.Warn("who was logged in is not known", "error", err)
 	}
@@ -71,11 +78,12 @@ func protections(found []host.Address) []decide.Protection {
 
 // kernelAllow is what the firewall lets pass even inside a blocked network:
 // everything but the default ranges and those of content delivery networks, which
-// no automatic block can reach and which a person may block by force.
+// no automatic block can reach and which a person may block by force. Countries and
+// networks as a whole are not in it: they are protected when a block is decided.
 func kernelAllow(a *decide.Allowlist) []netip.Prefix {
 	var out []netip.Prefix
 	for _, p := range a.Entries() {
-		if p.Kind != decide.KindDefault && p.Kind != decide.KindConfig && p.Kind != decide.KindKey && p.Kind != decide.KindSpecial && p.Kind != decide.KindCDN {
+		if p.Place.IsZero() && p.Kind != decide.KindDefault && p.Kind != decide.KindConfig && p.Kind != decide.KindKey && p.Kind != decide.KindSpecial && p.Kind != decide.KindCDN {
 			out = append(out, p.Prefix)
 		}
 	}
@@ -101,6 +109,7 @@ func (a *Agent) saveAdmins() {
 }
 
 func (a *Agent) setAllow(l *decide.Allowlist) {
+	a.notePlaces(l)
 	now := time.Now()
 	fx := a.engine.Decider().SetAllow(now, l)
 	a.pending.add(fx, now)

@@ -55,6 +55,7 @@ func (a *Agent) adopt(ctx context.Context, file, cfg *config.Config, set *ruleSe
 		restart := a.restart
 		a.mu.Unlock()
 		a.checkSandbox(cfg)
+		a.configureGeo(cfg)
 		if a.opt.Level != nil {
 			a.opt.Level.Set(cfg.Agent.Level())
 		}

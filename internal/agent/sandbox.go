@@ -117,7 +117,7 @@ func (a *Agent) needsFirewall(c *sandbox.Config) {
 // names.
 func (a *Agent) reads(cfg *config.Config) []string {
 	dirs := cfg.Detection.Rules
-	out := []string{dirs.CustomDir, dirs.ExceptionsDir, dirs.ListsDir}
+	out := append([]string{dirs.CustomDir, dirs.ExceptionsDir, dirs.ListsDir}, geoReads(cfg)...)
 	if cfg.File() != "" {
 		if file, err := filepath.Abs(cfg.File()); err == nil {
 			out = append(out, place(file))

@@ -35,6 +35,14 @@ func absoluteOrNone(v string) error {
 	return absolutePath(v)
 }
 
+// autoOrPath lets a path be found by the agent, or left out.
+func autoOrPath(v string) error {
+	if v == Auto {
+		return nil
+	}
+	return absoluteOrNone(v)
+}
+
 // logFormat checks what can be checked without reading the format.
 func logFormat(v string) error {
 	if v != "" && !strings.ContainsAny(v, "$%") {

@@ -35,6 +35,7 @@ type Config struct {
 	Detection   Detection
 	Response    Response
 	Database    Database
+	Geo         Geo
 	Metrics     Metrics
 	Performance Performance
 
@@ -222,6 +223,9 @@ type Response struct {
 	// Whitelist is never blocked, nor is what WhitelistNames stand for.
 	Whitelist      []netip.Prefix
 	WhitelistNames []string
+	// WhitelistPlaces are countries and networks (AS) that are never blocked
+	// automatically.
+	WhitelistPlaces []sentinel.Place
 	// Names says how those names are looked up.
 	Names Names
 	// KeyLogins is for how long a network is not blocked automatically after
@@ -307,6 +311,13 @@ type Database struct {
 	RetentionDays int
 }
 
+// Geo says where the databases of countries and networks are: each a path, Auto
+// (one of the usual places), or empty for none.
+type Geo struct {
+	Enabled                      bool
+	CountryDatabase, ASNDatabase string
+}
+
 // Metrics says who may read figures for Prometheus.
 type Metrics struct {
 	// Listen is a loopback address with a port, or Off.
@@ -365,6 +376,7 @@ func Default() *Config {
 			Firewall:      Firewall{Backend: BackendAuto},
 		},
 		Database:    Database{Path: "/var/lib/sentinel/sentinel.db", RetentionDays: 90},
+		Geo:         Geo{Enabled: true, CountryDatabase: Auto, ASNDatabase: Auto},
 		Metrics:     Metrics{Listen: Off},
 		Performance: Performance{BatchSize: 512},
 	}
@@ -424,5 +436,6 @@ func (c *Config) Clone() *Config {
 	d.Detection.Rules.Disabled = append([]string(nil), c.Detection.Rules.Disabled...)
 	d.Response.Whitelist = append([]netip.Prefix(nil), c.Response.Whitelist...)
 	d.Response.WhitelistNames = append([]string(nil), c.Response.WhitelistNames...)
+	d.Response.WhitelistPlaces = append([]sentinel.Place(nil), c.Response.WhitelistPlaces...)
 	return &d
 }

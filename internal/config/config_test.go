@@ -102,7 +102,7 @@ response:
   max_new_blocks_per_minute: 8
   max_prefix: {v4: 16, v6: 64}
   prefix_block: true
-  whitelist: [203.0.113.9, Office.example.net., 2001:db8::/48]
+  whitelist: [203.0.113.9, as64500, Office.example.net., 2001:db8::/48, "country:de"]
   block_private: true
   names: {resolver: "192.0.2.53", refresh: 5m}
   key_logins: 0
@@ -111,6 +111,7 @@ response:
   firewall: {backend: dryrun}
 database: {path: /srv/s.db, retention_days: 1}
 metrics: {listen: "[::1]:9464"}
+geo: {enabled: false, country_database: /srv/c.mmdb, asn_database: ""}
 performance: {batch_size: 1}
 `)
 	berlin, err := time.LoadLocation("Europe/Berlin")
@@ -134,9 +135,10 @@ performance: {batch_size: 1}
 			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
 			Escalation: Escalation{1.5, 36 * time.Hour}, Graded: Graded{false, sentinel.Rate{Count: 5, Per: time.Second}}, MaxBlocks: 7, MaxNewBlocksPerMinute: 8, MaxPrefix: MaxPrefix{16, 64},
 			PrefixBlock: true, Whitelist: []netip.Prefix{p("203.0.113.9/32"), p("2001:db8::/48")},
-			BlockPrivate: true, WhitelistNames: []string{"office.example.net"}, Names: Names{"192.0.2.53", 5 * time.Minute}, ProxyDenylist: ProxyDenylist{"/srv/deny.conf", DenyNginx}, Firewall: Firewall{BackendDryRun},
+			BlockPrivate: true, WhitelistNames: []string{"office.example.net"}, WhitelistPlaces: []sentinel.Place{{ASN: 64500}, {Country: "DE"}}, Names: Names{"192.0.2.53", 5 * time.Minute}, ProxyDenylist: ProxyDenylist{"/srv/deny.conf", DenyNginx}, Firewall: Firewall{BackendDryRun},
 		},
 		Database:    Database{"/srv/s.db", 1},
+		Geo:         Geo{false, "/srv/c.mmdb", ""},
 		Metrics:     Metrics{"[::1]:9464"},
 		Performance: Performance{1},
 	}

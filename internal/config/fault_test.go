@@ -80,11 +80,11 @@ func faults() []struct {
 			}},
 		{"the file is a list", "- agent\n- logs\n",
 			[]string{
-				`1:1+1 expected the keys agent, logs, detection, response, database, metrics, performance, found a list`,
+				`1:1+1 expected the keys agent, logs, detection, response, geo, database, metrics, performance, found a list`,
 			}},
 		{"the file is a text", "agent\n",
 			[]string{
-				`1:1+5 expected the keys agent, logs, detection, response, database, metrics, performance, found the text "agent"`,
+				`1:1+5 expected the keys agent, logs, detection, response, geo, database, metrics, performance, found the text "agent"`,
 			}},
 		{"text is missing", "agent:\n  id:\n",
 			[]string{
@@ -317,7 +317,7 @@ func faults() []struct {
 			}},
 		{"whitelist text", "response:\n  whitelist: 10.0.0.0/8\n",
 			[]string{
-				`2:14+10 response.whitelist: expected a list, each an address, a network or the name of a host, found the text "10.0.0.0/8" | write [10.0.0.0/8]`,
+				`2:14+10 response.whitelist: expected a list, each an address, a network, the name of a host, AS64500 or country:DE, found the text "10.0.0.0/8" | write [10.0.0.0/8]`,
 			}},
 		{"whitelist bad length", "response:\n  whitelist: [10.0.0.0/33]\n",
 			[]string{

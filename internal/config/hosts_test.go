@@ -14,7 +14,7 @@ func TestWhitelistFaults(t *testing.T) {
 		"[10.0.0.300]":       "is not an address like 203.0.113.7",
 		"[localhost]":        "is not an address like 203.0.113.7",
 		"[0.0.0.0/0]":        "is every address there is",
-		"office.example.net": "expected a list, each an address, a network or the name of a host",
+		"office.example.net": "expected a list, each an address, a network, the name of a host, AS64500 or country:DE",
 		"[" + strings.Repeat("a.example, ", 1) + "42]": "is not an address",
 	} {
 		_, problems := Parse("config.yml", []byte("response:\n  whitelist: "+text+"\n"))

@@ -64,7 +64,7 @@ func schema(c *Config) section {
 			}},
 			{"prefix_block", &boolean{&c.Response.PrefixBlock}},
 			{"block_private", &boolean{&c.Response.BlockPrivate}},
-			{"whitelist", &hosts{&c.Response.Whitelist, &c.Response.WhitelistNames}},
+			{"whitelist", &hosts{&c.Response.Whitelist, &c.Response.WhitelistNames, &c.Response.WhitelistPlaces}},
 			{"names", section{
 				{"resolver", &text{p: &c.Response.Names.Resolver, check: resolver}},
 				{"refresh", &duration{&c.Response.Names.Refresh, 10 * time.Second, time.Hour}},
@@ -78,6 +78,11 @@ func schema(c *Config) section {
 			{"firewall", section{
 				{"backend", newEnum(&c.Response.Firewall.Backend, BackendAuto, BackendNFTables, BackendIPTables, BackendUFW, BackendDryRun)},
 			}},
+		}},
+		{"geo", section{
+			{"enabled", &boolean{&c.Geo.Enabled}},
+			{"country_database", &text{p: &c.Geo.CountryDatabase, check: autoOrPath}},
+			{"asn_database", &text{p: &c.Geo.ASNDatabase, check: autoOrPath}},
 		}},
 		{"database", section{
 			{"path", &text{p: &c.Database.Path, check: absolutePath}},
@@ -123,7 +128,6 @@ func unsupported(key string) (message, hint string, ok bool) {
 		"cloud":                             {later, remove + "; this agent works by itself"},
 		"reports":                           {later, remove},
 		"scan":                              {later, remove},
-		"geo":                               {later, remove},
 		"detection.llm":                     {later, remove + "; only rules detect"},
 		"performance.max_events_per_second": {later + ": no line is dropped, the log files are the buffer", remove},
 		"performance.worker_threads":        {later + ": one engine judges all lines", remove + "; GOMAXPROCS in the environment bounds the cores used"},

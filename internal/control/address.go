@@ -35,6 +35,13 @@ type Address struct {
 	// Protections are those that hold it, Blocks those in force that hold it.
 	Protections []AllowEntry           `json:"protections"`
 	Blocks      []sentinel.BlockRecord `json:"blocks"`
+	// Country, ASN and Org say where it is, as far as the databases know.
+	Country string `json:"country,omitempty"`
+	ASN     uint32 `json:"asn,omitempty"`
+	Org     string `json:"as_org,omitempty"`
+	// Lists are the lists of addresses with a bad name that it is on; Score has
+	// their share.
+	Lists []Listing `json:"lists,omitempty"`
 	// Earlier counts blocks that began within 30 days: the next lasts longer.
 	Earlier int `json:"earlier_blocks"`
 	// Score is its reputation, 0 to 1: it lifts the score of a new threat.
@@ -54,6 +61,13 @@ type Address struct {
 	// Recent are its newest threats, Actions the newest things done about it.
 	Recent  []ThreatRow       `json:"recent_threats"`
 	Actions []sentinel.Action `json:"recent_actions"`
+}
+
+// Listing is a list that an address is on, and the reputation that gives by
+// itself, 0 to 1.
+type Listing struct {
+	List   string  `json:"list"`
+	Weight float64 `json:"weight"`
 }
 
 // Address calls address.get.

@@ -49,6 +49,7 @@ type Agent interface {
 	Allowed(ctx context.Context, peer Peer) (*AllowListResult, error)
 	Suggest(ctx context.Context, peer Peer) (*SuggestResult, error)
 	Address(ctx context.Context, peer Peer, p AddressParams) (*Address, error)
+	Geo(ctx context.Context, peer Peer, p GeoParams) (*GeoResult, error)
 
 	// Baselines returns what is usual of a source; Forget lets go of it.
 	Baselines(ctx context.Context, peer Peer, p BaselinesParams) (*BaselinesResult, error)

@@ -150,6 +150,11 @@ func (f *fake) Address(_ context.Context, peer Peer, p AddressParams) (*Address,
 	return &Address{IP: p.IP}, nil
 }
 
+func (f *fake) Geo(_ context.Context, peer Peer, p GeoParams) (*GeoResult, error) {
+	f.note("geo", peer, p)
+	return &GeoResult{}, nil
+}
+
 // Blocks serves pages of at most 1000 of f.big blocks.
 func (f *fake) Blocks(_ context.Context, peer Peer, p BlocksParams) (*BlocksResult, error) {
 	f.note("blocks", peer, p)

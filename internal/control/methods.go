@@ -52,6 +52,7 @@ func methods() []method {
 		full(MethodAddress, RoleMember, Agent.Address),
 		full(MethodBaselines, RoleMember, Agent.Baselines),
 		full(MethodForget, RoleAdmin, Agent.Forget),
+		full(MethodGeo, RoleMember, Agent.Geo),
 		full(MethodRules, RoleMember, Agent.Rules),
 		full(MethodRule, RoleMember, Agent.Rule),
 	}
@@ -285,10 +286,16 @@ func (p *ConfigUnsetParams) check(Peer) *Error { return checkText("key", p.Key, 
 func (p *AllowParams) check(Peer) *Error {
 	if p.Name != "" {
 		name, err := sentinel.ParseHostName(p.Name)
-		if err != nil || !p.IP.IsZero() {
+		if err != nil || !p.IP.IsZero() || !p.Place.IsZero() {
 			return invalid("name", "%.60q is not a name alone, such as office.example.net", p.Name)
 		}
 		p.Name = name
+		return checkText("reason", p.Reason, MaxReason)
+	}
+	if !p.Place.IsZero() {
+		if !p.IP.IsZero() {
+			return invalid("place", "%s and an address are two things", p.Place)
+		}
 		return checkText("reason", p.Reason, MaxReason)
 	}
 	return first(checkNetwork(p.IP), checkText("reason", p.Reason, MaxReason))

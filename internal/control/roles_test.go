@@ -16,14 +16,14 @@ func requests() map[string]string {
 		MethodExplain: `{"id":"X1"}`, MethodThreatStatus: `{"id":"X1","status":"resolved"}`, MethodTail: `{}`,
 		MethodWhyNot: `{"ip":"203.0.113.7"}`, MethodSources: `{}`, MethodDiscover: `{}`, MethodUnparsed: `{}`, MethodBaselines: `{}`, MethodForget: `{"all":true}`, MethodBlock: `{"ip":"203.0.113.7"}`, MethodUnblock: `{"ip":"203.0.113.7"}`, MethodConfirm: `{"ip":"203.0.113.7"}`,
 		MethodBlocks: `{}`, MethodConfig: `{"key":"agent"}`, MethodConfigSet: `{"key":"response.mode","value":"observe"}`, MethodConfigUnset: `{}`, MethodAllow: `{"ip":"203.0.113.7"}`, MethodDisallow: `{"ip":"203.0.113.7"}`,
-		MethodAllowed: `{}`, MethodSuggest: `{}`, MethodAddress: `{"ip":"203.0.113.7"}`, MethodRules: `{}`, MethodRule: `{"id":"a"}`,
+		MethodAllowed: `{}`, MethodSuggest: `{}`, MethodAddress: `{"ip":"203.0.113.7"}`, MethodGeo: `{"addresses":["203.0.113.7"]}`, MethodRules: `{}`, MethodRule: `{"id":"a"}`,
 	}
 }
 
 // members may call these; all others are for administrators.
 var forMembers = []string{
 	MethodStatus, MethodMetrics, MethodThreats, MethodThreat, MethodExplain, MethodWhyNot, MethodThreatStatus, MethodTail, MethodSources, MethodDiscover, MethodUnparsed, MethodBaselines,
-	MethodBlock, MethodUnblock, MethodConfirm, MethodBlocks, MethodConfig, MethodAllowed, MethodSuggest, MethodAddress, MethodRules, MethodRule,
+	MethodBlock, MethodUnblock, MethodConfirm, MethodBlocks, MethodConfig, MethodAllowed, MethodSuggest, MethodAddress, MethodGeo, MethodRules, MethodRule,
 }
 
 // accounts are the users of the matrix; who is not root tests itself.

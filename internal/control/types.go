@@ -94,6 +94,8 @@ type Status struct {
 	Anomaly *AnomalyStatus `json:"anomaly,omitempty"`
 	// Sandbox is what the agent has given up; nil from older agents.
 	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
+	// Geo says by what countries and networks are told; nil from older agents.
+	Geo *GeoStatus `json:"geo,omitempty"`
 }
 
 // SandboxStatus says what keeps the agent from doing more than it should.
@@ -513,12 +515,14 @@ type ConfigChange struct {
 	Values []ConfigValue `json:"values"`
 }
 
-// AllowParams names a network for the whitelist, or a name that stands for its
-// addresses, whatever they are from time to time. One of them is given.
+// AllowParams names a network for the whitelist, a name that stands for its
+// addresses, whatever they are from time to time, or a country or network by
+// number, from which nothing is blocked automatically. One of them is given.
 type AllowParams struct {
-	IP     Network `json:"ip,omitzero"`
-	Name   string  `json:"name,omitempty"`
-	Reason string  `json:"reason,omitempty"`
+	IP     Network        `json:"ip,omitzero"`
+	Name   string         `json:"name,omitempty"`
+	Place  sentinel.Place `json:"place,omitzero"`
+	Reason string         `json:"reason,omitempty"`
 }
 
 // AllowEntry is a network that is never blocked.
@@ -526,6 +530,8 @@ type AllowEntry struct {
 	Prefix Network `json:"prefix,omitzero"`
 	// Name is the name in the answer to a change of one.
 	Name string `json:"name,omitempty"`
+	// Place is the country or network, in place of Prefix.
+	Place sentinel.Place `json:"place,omitzero"`
 	// Kind says where it comes from: "default", "config", "user", "own",
 	// "gateway", "resolver", "metadata", "admin", "name", "key".
 	Kind   string `json:"kind"`

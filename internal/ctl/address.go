@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 )
@@ -45,6 +46,9 @@ func (a *app) address(r *control.Address) {
 		s.printf("  %-11s %s\n", name, clean(fmt.Sprintf(format, args...)))
 	}
 	s.printf("\n  %s\n\n", s.paint(styleBold, clean(r.IP.String())))
+	if place := (sentinel.Geo{Country: r.Country, ASN: r.ASN, Org: r.Org}).String(); place != "" {
+		fact("Place", "%s", place)
+	}
 	for i := range r.Blocks {
 		b := &r.Blocks[i]
 		what := "blocked"
@@ -61,7 +65,11 @@ func (a *app) address(r *control.Address) {
 	}
 	for i := range r.Protections {
 		p := &r.Protections[i]
-		fact("Protected", "by %s (%s)", p.Prefix, cmp.Or(p.Reason, p.Kind))
+		if p.Place.IsZero() {
+			fact("Protected", "by %s (%s)", p.Prefix, cmp.Or(p.Reason, p.Kind))
+		} else {
+			fact("Protected", "from automatic blocks by %s (%s)", p.Place, cmp.Or(p.Reason, p.Kind))
+		}
 	}
 	if r.FirstSeen.IsZero() {
 		fact("History", "nothing is stored of it")
@@ -69,6 +77,9 @@ func (a *app) address(r *control.Address) {
 		fact("History", "%s in %s, first seen %s, last %s", plural(int(r.Events), "event"), plural(int(r.Threats), "threat"), ago(now, r.FirstSeen), ago(now, r.LastSeen))
 	}
 	fact("Reputation", "%.2f of 1 (what lifts the score of a new threat), %s within 30 days", r.Score, plural(r.Earlier, "block"))
+	for _, l := range r.Lists {
+		fact("Listed", "in %s, which gives %.2f", l.List, l.Weight)
+	}
 	if g := &r.Good; g.Logins > 0 || g.Days > 1 {
 		text := fmt.Sprintf("%s, harmless on %s since %s", plural(g.Logins, "login"), plural(g.Days, "day"), g.Since.Format(time.DateOnly))
 		if !g.KeyLogin.IsZero() {

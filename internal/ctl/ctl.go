@@ -106,7 +106,7 @@ the same engine and needs no agent.`,
 			root.AddCommand(c)
 		}
 	}
-	add("watch", newStatus(a), newThreats(a), newAddress(a), newAI(a))
+	add("watch", newStatus(a), newThreats(a), newAddress(a), newGeo(a), newAI(a))
 	add("act", newBlock(a), newConfirm(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
 	add("logs", newLogs(a), newRules(a), newExplainLine(a))
 	add("agent", newDoctor(a), newConfig(a), newReload(a), newMetrics(a), newVersion(a))

@@ -433,6 +433,24 @@ func (f *fake) Suggest(context.Context, control.Peer) (*control.SuggestResult, e
 	return &control.SuggestResult{Suggestions: []control.Suggestion{{Prefix: n, Reason: "alice logged in with a key on 2026-02-08; logins in all: 12", Command: "sentinelctl whitelist add 192.0.2.10"}}}, nil
 }
 
+func (f *fake) Geo(_ context.Context, _ control.Peer, p control.GeoParams) (*control.GeoResult, error) {
+	r := &control.GeoResult{GeoStatus: geoStatus()}
+	for _, a := range p.Addresses {
+		found := control.GeoFound{IP: a}
+		if a == netip.MustParseAddr("203.0.113.42") {
+			found.Country, found.ASN, found.Org = "NL", 64500, "Example"
+		}
+		r.Found = append(r.Found, found)
+	}
+	return r, nil
+}
+
+func geoStatus() control.GeoStatus {
+	return control.GeoStatus{Enabled: true, Databases: []control.GeoDatabase{
+		{Path: "/usr/share/GeoIP/GeoLite2-Country.mmdb", Type: "GeoLite2-Country", Built: clock.Add(-400 * 24 * time.Hour), Use: []string{"country"}, Size: 9_100_000, Licence: "includes GeoLite2 data"},
+	}, Faults: []control.GeoFault{{Path: "/usr/share/GeoIP/GeoLite2-ASN.mmdb", Text: "the file is empty"}}}
+}
+
 func (f *fake) Address(_ context.Context, _ control.Peer, p control.AddressParams) (*control.Address, error) {
 	r := &control.Address{IP: p.IP, Protections: []control.AllowEntry{}, Blocks: []sentinel.BlockRecord{}, Recent: []control.ThreatRow{}, Actions: []sentinel.Action{}}
 	if p.IP.String() != "203.0.113.42" {
@@ -442,6 +460,7 @@ func (f *fake) Address(_ context.Context, _ control.Peer, p control.AddressParam
 	r.Protections = []control.AllowEntry{{Prefix: p.IP, Kind: "key", Reason: "alice logged in with a key on 2026-02-08"}}
 	r.FirstSeen, r.LastSeen, r.Events, r.Threats, r.Score, r.Earlier = clock.Add(-90*24*time.Hour), clock.Add(-2*time.Minute), 1512, 3, 0.45, 2
 	r.Good = sentinel.Regular{Logins: 12, Days: 9, Since: clock.Add(-20 * 24 * time.Hour), KeyLogin: clock.Add(-30 * time.Hour), KeyUser: "alice"}
+	r.Country, r.ASN, r.Org = "NL", 64500, "Example"
 	r.Graded = "alice logged in with a key on 2026-02-08"
 	r.Network, r.Neighbours = control.Network{Prefix: netip.MustParsePrefix("203.0.113.0/24")}, 3
 	r.Actions = []sentinel.Action{{ID: "01B2", Created: clock.Add(-2 * time.Minute), Type: "block", Status: "active", Origin: sentinel.OriginRule, Reason: "SSH_BRUTE_001: 12 failures"}}

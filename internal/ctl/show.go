@@ -92,9 +92,8 @@ func (a *app) facts(t *control.ThreatResult) {
 	}
 	row("ID:", t.ID)
 	row("Attacker:", attacker(&t.Threat))
-	if t.AttackerGeo != "" {
-		row("Country:", t.AttackerGeo)
-	}
+	row("Country:", t.AttackerGeo)
+	row("Network:", t.AttackerNetwork)
 	row("Account:", t.User)
 	row("Source:", t.Source)
 	row("First seen:", stampSeconds(t.CreatedAt))

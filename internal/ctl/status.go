@@ -102,6 +102,11 @@ func (a *app) status(st *control.Status) {
 	if text := a.learningText(st.Anomaly); text != "" {
 		row("Anomaly:", text)
 	}
+	if st.Geo != nil {
+		if text := geoText(st.Geo); text != "" {
+			row("Geography:", text)
+		}
+	}
 	if st.Sandbox != nil {
 		row("Sandbox:", a.sandboxText(st.Sandbox))
 	}

@@ -112,7 +112,7 @@ func (a *app) threats(r *control.ThreatsResult, p control.ThreatsParams) {
 	for i := range r.Threats {
 		x := &r.Threats[i]
 		t.add(cell{cmp.Or(x.ShortID, x.ID), styleBold}, plain(ago(now, x.LastSeen)), plain(sourceName(&x.Threat)),
-			cell{x.Severity.String(), severityStyle(x.Severity)}, plain(decide.TypeTitle(x.Type)), plain(attacker(&x.Threat)),
+			cell{x.Severity.String(), severityStyle(x.Severity)}, plain(decide.TypeTitle(x.Type)), plain(located(&x.Threat)),
 			plain(thousands(x.EventCount)), a.actionCell(&x.Threat))
 	}
 	t.print(s)
@@ -147,6 +147,14 @@ func attacker(t *sentinel.Threat) string {
 		return t.Scope.String()
 	}
 	return t.Key
+}
+
+// located is attacker with the country.
+func located(t *sentinel.Threat) string {
+	if t.AttackerGeo == "" {
+		return attacker(t)
+	}
+	return attacker(t) + " (" + t.AttackerGeo + ")"
 }
 
 // actionCell is what was done, and what people said since.

@@ -154,7 +154,7 @@ func (a *app) watchLine(x *control.ThreatRow) error {
 	action := a.actionCell(&x.Threat)
 	cells := []cell{
 		plain(x.LastSeen.Local().Format("15:04:05")), {cmp.Or(x.ShortID, x.ID), styleBold}, plain(sourceName(&x.Threat)),
-		{x.Severity.String(), severityStyle(x.Severity)}, plain(decide.TypeTitle(x.Type)), plain(attacker(&x.Threat)),
+		{x.Severity.String(), severityStyle(x.Severity)}, plain(decide.TypeTitle(x.Type)), plain(located(&x.Threat)),
 		plain(thousands(x.EventCount)), action,
 	}
 	widths := a.watchWidths()

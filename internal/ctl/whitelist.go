@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -22,19 +23,30 @@ func newWhitelist(a *app) *cobra.Command {
 func newAllow(a *app, use, shortText string, call func(*control.Client, context.Context, control.AllowParams) (*control.AllowResult, error)) *cobra.Command {
 	var p control.AllowParams
 	c := &cobra.Command{
-		Use: use + " IP|NETWORK|NAME", Short: shortText, Args: someArgs(1, 1, "one address, network or name"),
+		Use: use + " IP|NETWORK|NAME|AS64500|country:DE", Short: shortText, Args: someArgs(1, 1, "one address, network, name or place"),
 		Long: shortText + `.
 
 The addresses of a name (office.example.net) are looked up again and again, so
-that it may be one of dynamic DNS.`,
+that it may be one of dynamic DNS.
+
+A network by its number (AS64500) or a country (country:DE) is known by the
+databases of 'sentinelctl geo'. Attacks from there are reported and not blocked
+automatically; without a database nobody is protected by that.`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			p.Name, err = sentinel.ParseHostName(args[0])
-			if err != nil {
+			var name, place error
+			p.Place, place = sentinel.ParsePlace(args[0])
+			p.Name, name = sentinel.ParseHostName(args[0])
+			switch {
+			case place == nil:
+				p.Name = ""
+			case strings.HasPrefix(args[0], "country:"):
+				return usagef("%v", place)
+			case name != nil:
 				if p.IP, err = networkArg(args[0]); err != nil {
 					return err
 				}
 			}
-			if p.Name == "" && p.IP.Bits() == 0 && use == "add" {
+			if p.Name == "" && p.Place.IsZero() && p.IP.Bits() == 0 && use == "add" {
 				return usagef("%s is the whole internet: nobody would ever be blocked", p.IP).
 					hint("to see what would be blocked without blocking: response.mode: observe")
 			}
@@ -49,7 +61,7 @@ that it may be one of dynamic DNS.`,
 				if a.format != "table" {
 					return a.json(r)
 				}
-				what := p.Name
+				what := cmp.Or(p.Name, p.Place.String())
 				if what == "" {
 					what = p.IP.String()
 				}
@@ -107,7 +119,11 @@ func newAllowed(a *app) *cobra.Command {
 				t := &table{head: []string{"Network", "From", "Added", "By", "Reason"}, flex: []int{4, 3}}
 				for i := range r.Entries {
 					e := &r.Entries[i]
-					t.add(cell{e.Prefix.String(), styleBold}, plain(e.Kind), plain(ago(a.now(), e.Added)), plain(orDash(e.Actor)), plain(orDash(e.Reason)))
+					what := e.Place.String()
+					if what == "" {
+						what = e.Prefix.String()
+					}
+					t.add(cell{what, styleBold}, plain(e.Kind), plain(ago(a.now(), e.Added)), plain(orDash(e.Actor)), plain(orDash(e.Reason)))
 				}
 				t.print(a.out)
 				a.names(r.Names)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/gaissmai/bart"
 
@@ -45,6 +46,9 @@ func (k Kind) Hard() bool {
 // Protection is a network that must not be blocked, and why.
 type Protection struct {
 	Prefix netip.Prefix
+	// Place, instead of a Prefix, protects a country or a network as a whole from
+	// automatic blocks.
+	Place  sentinel.Place
 	Kind   Kind
 	Reason string
 }
@@ -61,10 +65,14 @@ var sharedRange = netip.MustParsePrefix("100.64.0.0/10")
 
 // String returns for example "10.0.0.0/8 (private network, default)".
 func (p Protection) String() string {
-	if p.Reason == "" {
-		return fmt.Sprintf("%s (%s)", networkText(p.Prefix), p.Kind)
+	what := p.Place.String()
+	if p.Place.IsZero() {
+		what = networkText(p.Prefix)
 	}
-	return fmt.Sprintf("%s (%s, %s)", networkText(p.Prefix), p.Reason, p.Kind)
+	if p.Reason == "" {
+		return fmt.Sprintf("%s (%s)", what, p.Kind)
+	}
+	return fmt.Sprintf("%s (%s, %s)", what, p.Reason, p.Kind)
 }
 
 // Allowlist answers whether a network is protected. It never changes after it
@@ -72,14 +80,23 @@ func (p Protection) String() string {
 // first: IPv4-mapped IPv6 is IPv4, and zones are dropped.
 type Allowlist struct {
 	table   *bart.Table[Protection]
-	entries []Protection // sorted by prefix
+	places  []Protection // sorted by place
+	entries []Protection // sorted by prefix, then the places
 }
 
 // NewAllowlist makes an allowlist. Prefixes are normalised and masked; of two
-// equal ones a hard kind wins, otherwise the first. Invalid ones are left out.
+// equal ones a hard kind wins, otherwise the first. Invalid ones are left out. Of
+// equal places the first stays.
 func NewAllowlist(protections []Protection) *Allowlist {
 	a := &Allowlist{table: new(bart.Table[Protection])}
 	for _, p := range protections {
+		if !p.Place.IsZero() {
+			p.Prefix = netip.Prefix{}
+			if !slices.ContainsFunc(a.places, func(o Protection) bool { return o.Place == p.Place }) {
+				a.places = append(a.places, p)
+			}
+			continue
+		}
 		p.Prefix = NormalizePrefix(p.Prefix)
 		if !p.Prefix.IsValid() {
 			continue
@@ -92,6 +109,8 @@ func NewAllowlist(protections []Protection) *Allowlist {
 	for _, p := range a.table.AllSorted() {
 		a.entries = append(a.entries, p)
 	}
+	slices.SortFunc(a.places, func(x, y Protection) int { return strings.Compare(x.Place.String(), y.Place.String()) })
+	a.entries = append(a.entries, a.places...)
 	return a
 }
 
@@ -170,7 +189,8 @@ func (a *Allowlist) Get(prefix netip.Prefix) (Protection, bool) {
 	return a.table.Get(prefix)
 }
 
-// Entries returns all protections, sorted by prefix, as a copy.
+// Entries returns all protections, sorted by prefix, as a copy; those of places
+// come last and have no prefix.
 func (a *Allowlist) Entries() []Protection {
 	if a == nil {
 		return nil

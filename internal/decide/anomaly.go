@@ -171,6 +171,7 @@ func (d *Decider) unusualCase(now time.Time, at time.Duration, a *sentinel.Anoma
 		t.Type, t.AttackerIP = AnomalyGroup, sentinel.Normalize(a.Addr)
 		t.Description = "What it does within " + durationText(a.Window) + " is unusual here; no rule says that it is an attack"
 		c.ground = groundOf(det)
+		d.settle(c)
 	}
 	if s := keep(a.Sample, maxSampleBytes); s != "" && len(t.Samples) < maxSamples && !slices.Contains(t.Samples, s) {
 		t.Samples = append(t.Samples, s)

@@ -106,6 +106,8 @@ type openCase struct {
 	bestWeight float64
 	// size is what the decider has counted for it, in bytes.
 	size int
+	// placed is the address whose place the threat has.
+	placed netip.Addr
 }
 
 // bytes is about what the case takes.

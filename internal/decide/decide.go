@@ -44,6 +44,11 @@ type Decider struct {
 	stats  Stats
 
 	unusual unusual
+
+	// locate says where addresses are, listed what lists say of them; nil: nobody
+	// knows.
+	locate func(netip.Addr) sentinel.Geo
+	listed func(netip.Addr) []Listing
 }
 
 type alarmHour struct {
@@ -106,6 +111,7 @@ func (d *Decider) Detect(now time.Time, det *sentinel.Detection) Effects {
 	changed, rescore := c.add(det)
 	rescore = rescore || visible
 	c.ground = groundOf(det)
+	d.settle(c)
 	d.grow(c)
 	if changed || rescore {
 		d.weigh(c)
@@ -216,6 +222,7 @@ func (d *Decider) join(now time.Time, at time.Duration, det *sentinel.Detection,
 		Status: sentinel.StatusOpen,
 	}
 	c.threat.Score.P, c.threat.Previous = d.history.open(key, at, c.threat.ID)
+	d.consult(c, det.Addr)
 	d.unusual.greet(at, c)
 	d.cases.add(key, c)
 	d.byID[c.threat.ID] = c
@@ -272,9 +279,9 @@ func (d *Decider) clean(c *openCase) {
 // rescore computes the score of a case from its parts.
 func (c *openCase) rescore() {
 	t := &c.threat
-	reasons, learning := t.Score.Reasons, t.Score.Learning
+	reasons, learning, lists := t.Score.Reasons, t.Score.Learning, t.Score.Lists
 	t.Score = Score(InputOf(t.Score))
-	t.Score.Reasons, t.Score.Learning = reasons, learning
+	t.Score.Reasons, t.Score.Learning, t.Score.Lists = reasons, learning, lists
 	t.RiskScore, t.Decision = t.Score.Score, t.Score.Decision
 	t.Severity = sentinel.SeverityOf(t.RiskScore)
 }

@@ -154,8 +154,8 @@ func entityText(t sentinel.Threat) string {
 	default:
 		text = "this host"
 	}
-	if t.AttackerGeo != "" {
-		text += " (" + plain(t.AttackerGeo) + ")"
+	if place := sentinel.PlaceText(t.AttackerGeo, t.AttackerNetwork); place != "" {
+		text += " (" + plain(place) + ")"
 	}
 	return text
 }
@@ -215,9 +215,12 @@ func scoreLines(t sentinel.Threat) []string {
 		}
 	}
 	lines = append(lines, anomalyLines(p)...)
-	if p.P > 0 {
+	switch {
+	case len(p.Lists) > 0:
+		lines = append(lines, fmt.Sprintf("Reputation %s: this address is on %s; that lifts the score from %s to %s.", scoreText(p.P), plain(strings.Join(p.Lists, " and ")), scoreText(Quant(p.Base)), scoreText(Quant(p.WithReputation))))
+	case p.P > 0:
 		lines = append(lines, fmt.Sprintf("Reputation %s: this address has been noticed before; that lifts the score from %s to %s.", scoreText(p.P), scoreText(Quant(p.Base)), scoreText(Quant(p.WithReputation))))
-	} else {
+	default:
 		lines = append(lines, "Reputation 0.00: nothing is known about this address from before.")
 	}
 	if p.Limit > 0 && p.Limit < 1 && Quant(p.WithReputation) >= p.Limit {

@@ -11,13 +11,16 @@ import (
 type Known struct {
 	// Earlier counts its blocks that began within the last 30 days.
 	Earlier int
-	// Reputation is P_local of the score.
+	// Reputation is P of the score.
 	Reputation float64
 	// Graded says why it would be slowed before it is blocked, empty if not.
 	Graded string
 	// Neighbours is how many of Network were blocked within a day, it included.
 	Network    netip.Prefix
 	Neighbours int
+	// Lists are the lists of addresses with a bad name that it is on; Reputation
+	// has their share.
+	Lists []Listing
 }
 
 // Known returns what is remembered of an address's entity.
@@ -32,6 +35,10 @@ func (d *Decider) Known(now time.Time, addr netip.Addr) (k Known) {
 		p := n.value // a copy: asking changes nothing
 		p.decay(at)
 		k.Reputation = p.reputation()
+	}
+	if d.listed != nil {
+		k.Lists = d.listed(entity.Addr())
+		k.Reputation = withLists(k.Reputation, k.Lists)
 	}
 	if !d.cfg.SlowRate.IsZero() {
 		k.Graded = d.good(now, at, entity)

@@ -29,6 +29,11 @@ func (d *Decider) SetAllow(now time.Time, a *Allowlist) Effects {
 func (d *Decider) recheck(now time.Time, by string, asked netip.Prefix, fx *Effects) (lifted int) {
 	for _, e := range d.blocks.sorted() {
 		p, ok := d.allow.Overlaps(e.rec.Prefix)
+		if _, place := d.sheltered(e.rec.Prefix.Addr()); !ok && place && e.automatic() {
+			d.retire(e, fx, "revoked", by, now)
+			lifted++
+			continue
+		}
 		if !ok {
 			continue
 		}
@@ -137,6 +142,9 @@ func (d *Decider) unfit(e *entry) string {
 	if ok && (p.Kind.Hard() || !e.rec.Forced || e.automatic()) {
 		return "it is protected by " + p.String()
 	}
+	if p, ok := d.sheltered(e.rec.Prefix.Addr()); ok && e.automatic() {
+		return "it is protected by " + p.String()
+	}
 	return ""
 }
 
@@ -154,7 +162,7 @@ func (d *Decider) reopen(now time.Time, at time.Duration, open []sentinel.Threat
 		if idle >= d.cfg.CaseIdle || age >= d.cfg.CaseMax || d.cases.get(key) != nil || d.cases.len() >= d.cfg.MaxCases || d.crowded() {
 			continue
 		}
-		c := &openCase{threat: cloneThreat(t), opened: at - age, fired: at - idle, dirty: -1}
+		c := &openCase{threat: cloneThreat(t), placed: t.AttackerIP, opened: at - age, fired: at - idle, dirty: -1}
 		c.rules = make([]ruleMemory, len(t.Score.Rules))
 		for i := range t.Score.Rules {
 			c.bestWeight = max(c.bestWeight, ruleWeight(&t.Score.Rules[i]))

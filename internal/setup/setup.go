@@ -51,6 +51,9 @@ func Protections(c *config.Config) ([]decide.Protection, error) {
 	for _, p := range whitelist {
 		all = append(all, decide.Protection{Prefix: p, Kind: decide.KindConfig, Reason: "response.whitelist"})
 	}
+	for _, p := range c.Response.WhitelistPlaces {
+		all = append(all, decide.Protection{Place: p, Kind: decide.KindConfig, Reason: "response.whitelist"})
+	}
 	for _, s := range c.Logs.Sources {
 		for _, p := range s.TrustedProxies {
 			all = append(all, decide.Protection{Prefix: p, Kind: decide.KindProxy, Reason: "trusted proxy of " + s.Path})

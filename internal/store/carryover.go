@@ -17,8 +17,8 @@ var salvaged = [...]struct {
 	name    string
 	noRowid bool
 }{
-	{"allow_entries", false}, {"allow_names", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
-	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false}, {"anomaly_state", false},
+	{"allow_entries", false}, {"allow_names", false}, {"allow_places", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
+	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false}, {"anomaly_state", false}, {"user_places", false},
 	{"counters", true}, {"unparsed_shapes", true},
 }
 

@@ -117,7 +117,7 @@ func (tx *writer) results(r *Results) error {
 			return fmt.Errorf("removing allow entry %s: %w", p, err)
 		}
 	}
-	if err := tx.names(r); err != nil {
+	if err := errors.Join(tx.names(r), tx.places(r), tx.logins(r)); err != nil {
 		return err
 	}
 	for i := range r.Regulars {
@@ -164,13 +164,13 @@ func (tx *writer) threat(t *sentinel.Threat) error {
 		err = tx.exec(stmtThreatAgain, mustStamp(t.LastSeen), t.Source, source, t.Group, ip, scopeText, null(t.AttackerGeo),
 			null(t.Key), null(t.User), t.Description, samples, t.RiskScore, t.Decision, null(t.RuleID), anomaly,
 			null(t.LLMExplanation), stamp(t.ResolvedAt), null(t.ResolvedBy), t.EventCount, evidence, parts, mitre,
-			t.Action, t.ActionReason, null(t.Previous), null(string(t.Outcome)), null(t.OutcomeWhy), t.ID)
+			t.Action, t.ActionReason, null(t.Previous), null(string(t.Outcome)), null(t.OutcomeWhy), null(t.AttackerNetwork), t.ID)
 	} else {
 		err = tx.exec(stmtThreat, t.ID, mustStamp(t.CreatedAt), mustStamp(t.LastSeen), t.Source, source,
 			severity, t.Type, t.Group, ip, scopeText, null(t.AttackerGeo), null(t.Key), null(t.User), t.Description, samples,
 			t.RiskScore, t.Decision, null(t.RuleID), anomaly, null(t.LLMExplanation),
 			string(status), stamp(t.ResolvedAt), null(t.ResolvedBy), t.EventCount, evidence,
-			parts, mitre, t.Action, t.ActionReason, null(t.Previous), null(string(t.Outcome)), null(t.OutcomeWhy),
+			parts, mitre, t.Action, t.ActionReason, null(t.Previous), null(string(t.Outcome)), null(t.OutcomeWhy), null(t.AttackerNetwork),
 			anyKey(lo), anyKey(hi), reversed(t.ID))
 	}
 	if err != nil || !t.AttackerIP.IsValid() {
@@ -182,7 +182,7 @@ func (tx *writer) threat(t *sentinel.Threat) error {
 	}
 	entity := sentinel.Entity(t.AttackerIP)
 	return tx.exec(stmtReputation, entityText(entity), addrKey(entity.Addr()), mustStamp(t.CreatedAt),
-		mustStamp(t.LastSeen), max(t.EventCount-old.events, 0), fresh)
+		mustStamp(t.LastSeen), max(t.EventCount-old.events, 0), fresh, null(t.AttackerGeo))
 }
 
 // entityText is the key of the reputation: an IPv4 address, or the /64 of an

@@ -50,6 +50,8 @@ func (s *Store) Purge(ctx context.Context, before time.Time, batch int) (p Purge
 			WHERE last_seen < ?1 AND NOT is_blocked LIMIT ?2)`, at},
 		{&p.Reputations, `DELETE FROM ip_reputation WHERE ?1 <> '' AND rowid IN (SELECT rowid FROM ip_reputation
 			WHERE NOT is_blocked ORDER BY last_seen DESC LIMIT ?2 OFFSET ` + strconv.Itoa(maxReputations) + `)`, at},
+		{&p.Reputations, `DELETE FROM user_places WHERE rowid IN (SELECT rowid FROM user_places
+			WHERE last_seen < ?1 LIMIT ?2)`, mustStamp(before.AddDate(0, 0, -90))},
 		{&p.Counters, `DELETE FROM counters WHERE (minute, source) IN (SELECT minute, source FROM counters
 			WHERE minute < ?1 LIMIT ?2)`, minute(before)},
 		{&p.Shapes, `DELETE FROM unparsed_shapes WHERE (source, shape) IN (SELECT source, shape FROM unparsed_shapes

@@ -38,6 +38,11 @@ type Results struct {
 	// AllowNames and DisallowNames are the same for names.
 	AllowNames    []AllowName
 	DisallowNames []string
+	// AllowPlaces and DisallowPlaces are the same for countries and networks.
+	AllowPlaces    []AllowPlace
+	DisallowPlaces []sentinel.Place
+	// Logins replace what is stored of the same users and countries.
+	Logins []sentinel.LoginPlace
 	// Regulars replace what is stored as good about their networks.
 	Regulars []sentinel.Regular
 	// Counters are added to what is stored of the same minute and source.
@@ -79,8 +84,9 @@ func (r *Results) Unblock(u Unblock) {
 func (r *Results) Empty() bool {
 	return len(r.Positions) == 0 && len(r.Threats) == 0 && len(r.Blocks) == 0 && len(r.Unblocked) == 0 &&
 		len(r.Actions) == 0 && len(r.Allow) == 0 && len(r.Disallow) == 0 &&
-		len(r.AllowNames) == 0 && len(r.DisallowNames) == 0 && len(r.Regulars) == 0 && len(r.Counters) == 0 && len(r.Shapes) == 0 &&
 		len(r.Baselines) == 0 && len(r.AnomalyStates) == 0 &&
+		len(r.AllowNames) == 0 && len(r.DisallowNames) == 0 &&
+		len(r.AllowPlaces) == 0 && len(r.DisallowPlaces) == 0 && len(r.Logins) == 0 && len(r.Regulars) == 0 && len(r.Counters) == 0 && len(r.Shapes) == 0 &&
 		(r.Journal == nil || r.Journal.empty())
 }
 

@@ -13,7 +13,7 @@ const (
 	threatColumns = `id, created_at, last_seen, source, source_type, severity, type, group_name, attacker_ip, scope,
 		attacker_geo, key, user, description, raw_log, risk_score, decision, rule_id, anomaly_score, llm_explanation,
 		status, resolved_at, resolved_by, event_count, evidence, score_parts, mitre, action, action_reason, previous,
-		outcome, outcome_why`
+		outcome, outcome_why, attacker_network`
 	actionColumns = `id, threat_id, created_at, type, prefix, duration, expires_at, status, revoked_by, revoked_at,
 		reason, origin, actor, backend, simulated, score, forced, rate, trial, until_at`
 )
@@ -41,6 +41,9 @@ const (
 	stmtDisallow
 	stmtAllowName
 	stmtDisallowName
+	stmtAllowPlace
+	stmtDisallowPlace
+	stmtLogin
 	stmtWhitelisted
 	stmtShape
 	stmtShapeTrim
@@ -65,7 +68,7 @@ var statements = [numStmts]string{
 
 	stmtThreatCount: `SELECT event_count, severity, type, status, ip_lo, ip_hi FROM threats WHERE id = ?`,
 	stmtThreat: `INSERT INTO threats (` + threatColumns + `, ip_lo, ip_hi, id_reversed)
-		VALUES (` + marks(35) + `)
+		VALUES (` + marks(36) + `)
 		ON CONFLICT (id) DO UPDATE SET ` + sets(threatColumns, "id", "created_at", "llm_explanation") + `,
 			llm_explanation = coalesce(excluded.llm_explanation, llm_explanation),
 			ip_lo = excluded.ip_lo, ip_hi = excluded.ip_hi`,
@@ -76,7 +79,7 @@ var statements = [numStmts]string{
 			scope = ?, attacker_geo = ?, key = ?, user = ?, description = ?, raw_log = ?, risk_score = ?, decision = ?,
 			rule_id = ?, anomaly_score = ?, llm_explanation = coalesce(?, llm_explanation), resolved_at = ?,
 			resolved_by = ?, event_count = ?, evidence = ?, score_parts = ?, mitre = ?, action = ?, action_reason = ?,
-			previous = ?, outcome = ?, outcome_why = ?
+			previous = ?, outcome = ?, outcome_why = ?, attacker_network = ?
 		WHERE id = ?`,
 
 	// The threat is looked up, so that a block whose threat was lost or purged
@@ -109,12 +112,13 @@ var statements = [numStmts]string{
 			parsed = parsed + excluded.parsed, unparsed = unparsed + excluded.unparsed,
 			matched = matched + excluded.matched, threats = threats + excluded.threats`,
 
-	stmtReputation: `INSERT INTO ip_reputation (ip, ip_lo, first_seen, last_seen, total_events, threat_count)
-		VALUES (` + marks(6) + `)
+	stmtReputation: `INSERT INTO ip_reputation (ip, ip_lo, first_seen, last_seen, total_events, threat_count, geo_country)
+		VALUES (` + marks(7) + `)
 		ON CONFLICT (ip) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen),
 			first_seen = min(first_seen, excluded.first_seen),
 			total_events = total_events + excluded.total_events,
-			threat_count = threat_count + excluded.threat_count`,
+			threat_count = threat_count + excluded.threat_count,
+			geo_country = coalesce(excluded.geo_country, geo_country)`,
 	stmtReputationRow: `INSERT INTO ip_reputation (ip, ip_lo, first_seen, last_seen)
 		VALUES (` + marks(4) + `) ON CONFLICT (ip) DO NOTHING`,
 	// The decider may have forgotten some of what is stored, never the other way
@@ -139,6 +143,12 @@ var statements = [numStmts]string{
 	stmtAllowName: `INSERT INTO allow_names (name, reason, origin, actor, created_at) VALUES (` + marks(5) + `)
 		ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, origin = excluded.origin, actor = excluded.actor`,
 	stmtDisallowName: `DELETE FROM allow_names WHERE name = ?`,
+	stmtAllowPlace: `INSERT INTO allow_places (place, reason, origin, actor, created_at) VALUES (` + marks(5) + `)
+		ON CONFLICT (place) DO NOTHING`,
+	stmtDisallowPlace: `DELETE FROM allow_places WHERE place = ?`,
+	stmtLogin: `INSERT INTO user_places (user, country, first_seen, last_seen, days, last_ip, asn) VALUES (` + marks(7) + `)
+		ON CONFLICT (user, country) DO UPDATE SET first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+			days = excluded.days, last_ip = excluded.last_ip, asn = excluded.asn`,
 
 	stmtShape: `INSERT INTO unparsed_shapes (source, shape, sample, count, last_seen) VALUES (` + marks(5) + `)
 		ON CONFLICT (source, shape) DO UPDATE SET sample = excluded.sample, count = count + excluded.count,

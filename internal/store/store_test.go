@@ -53,7 +53,7 @@ func testThreat(id string, at time.Time) sentinel.Threat {
 	return sentinel.Threat{
 		ID: id, CreatedAt: at, LastSeen: at.Add(time.Minute), Source: "/var/log/auth.log", SourceType: sentinel.TypeSSH,
 		Severity: sentinel.High, Type: "brute_force", Group: "ssh", AttackerIP: netip.MustParseAddr("203.0.113.42"),
-		Scope: netip.MustParsePrefix("203.0.113.42/32"), AttackerGeo: "NL", Key: "user=root", User: "root",
+		Scope: netip.MustParsePrefix("203.0.113.42/32"), AttackerGeo: "NL", AttackerNetwork: "AS64500 Example", Key: "user=root", User: "root",
 		Description: "12 failed logins in 60 s", Samples: []string{"first line", "second \xff line"},
 		RiskScore: 0.765, Decision: 0.7, RuleID: "ssh-brute-force", AnomalyScore: &anomaly, LLMExplanation: "words",
 		Status: sentinel.StatusAcknowledged, ResolvedAt: at.Add(time.Hour), ResolvedBy: "ann", EventCount: 12,

@@ -114,7 +114,7 @@ func (f ThreatFilter) query() *query {
 		q.and("+status = ?", string(f.Status))
 	}
 	if f.Text != "" {
-		columns := []string{"description", "raw_log", "rule_id", "type", "user", "key", "attacker_ip", "scope", "action_reason"}
+		columns := []string{"description", "raw_log", "rule_id", "type", "user", "key", "attacker_ip", "scope", "attacker_geo", "attacker_network", "action_reason"}
 		var likes []string
 		var args []any
 		for _, c := range columns {
@@ -204,11 +204,11 @@ type scanner interface{ Scan(dest ...any) error }
 // scanThreat reads threatColumns. Parts that cannot be decoded stay zero.
 func scanThreat(row scanner) (t sentinel.Threat, err error) {
 	var created, seen, kind, severity, status string
-	var ip, scope, geo, key, user, raw, rule, llm, resolvedAt, resolvedBy, evidence, parts, mitre, previous, outcome, why sql.NullString
+	var ip, scope, geo, key, user, raw, rule, llm, resolvedAt, resolvedBy, evidence, parts, mitre, previous, outcome, why, network sql.NullString
 	var anomaly sql.NullFloat64
 	err = row.Scan(&t.ID, &created, &seen, &t.Source, &kind, &severity, &t.Type, &t.Group, &ip, &scope,
 		&geo, &key, &user, &t.Description, &raw, &t.RiskScore, &t.Decision, &rule, &anomaly, &llm,
-		&status, &resolvedAt, &resolvedBy, &t.EventCount, &evidence, &parts, &mitre, &t.Action, &t.ActionReason, &previous, &outcome, &why)
+		&status, &resolvedAt, &resolvedBy, &t.EventCount, &evidence, &parts, &mitre, &t.Action, &t.ActionReason, &previous, &outcome, &why, &network)
 	if err != nil {
 		return t, err
 	}
@@ -220,6 +220,7 @@ func scanThreat(row scanner) (t sentinel.Threat, err error) {
 	t.AttackerIP, t.Scope = parseAddr(ip.String), parsePrefix(scope.String)
 	t.AttackerGeo, t.Key, t.User, t.RuleID = geo.String, key.String, user.String, rule.String
 	t.LLMExplanation, t.ResolvedBy, t.Previous = llm.String, resolvedBy.String, previous.String
+	t.AttackerNetwork = network.String
 	t.Outcome, t.OutcomeWhy = sentinel.Outcome(outcome.String), why.String
 	if raw.Valid {
 		t.Samples = strings.Split(raw.String, "\n")

@@ -21,11 +21,34 @@ func geographic(l *leaf) bool {
 	return l.field == GeoCountry || l.field == ASN || l.op == opCountry
 }
 
-// Geographic reports whether a condition asks where an address is.
-func (c *Cond) Geographic() bool {
-	found := false
-	c.walk(false, func(l *leaf, _ bool) { found = found || geographic(l) })
-	return found
+// Geographic reports whether a rule, its groups and its exceptions included, asks
+// for the country or the network of addresses.
+func (r *Rule) Geographic() (country, network bool) {
+	field := func(f Field) { country, network = country || f == GeoCountry, network || f == ASN }
+	look := func(c *Cond) {
+		c.walk(false, func(l *leaf, _ bool) {
+			field(l.field)
+			field(l.other)
+			country = country || l.op == opCountry
+		})
+	}
+	for _, c := range r.trees() {
+		look(c)
+	}
+	for i := range r.Exceptions {
+		look(r.Exceptions[i].Match)
+	}
+	if a := r.Aggregation; a != nil {
+		for _, f := range append(slices.Clone(a.GroupBy), a.Distinct, a.SpreadField) {
+			field(f)
+		}
+	}
+	if s := r.Sequence; s != nil {
+		for _, f := range s.By {
+			field(f)
+		}
+	}
+	return country, network
 }
 
 // geo returns where the address is that a geographic leaf is about. An address
