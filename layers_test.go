@@ -62,10 +62,10 @@ var layers = map[string][]string{
 	"internal/setup": {"", "rules", "internal/parse", "internal/detect/rule", "internal/decide", "internal/config"},
 
 	// Programs join things.
-	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/decide", "internal/engine",
+	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "models", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
 		"internal/geo", "internal/control", "internal/host", "internal/metrics", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
-	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/decide", "internal/engine",
+	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "models", "internal/train", "internal/simulate", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/service", "packaging", // to put the agent in place and start it
 		"internal/enforce",                 // to open the firewall when the agent is dead

@@ -26,6 +26,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
 	"github.com/sentinel-ai/sentinel-ai/internal/enforce"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/geo"
@@ -34,6 +35,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/sandbox"
 	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
+	"github.com/sentinel-ai/sentinel-ai/models"
 )
 
 // batchDepth is how many batches may wait for the engine. The files are the
@@ -60,6 +62,8 @@ type Options struct {
 	Level *slog.LevelVar
 	// Utmp is the file of login sessions, /var/run/utmp if empty.
 	Utmp string
+	// Forest reads the model of clients, models.Forest if nil.
+	Forest func() (*anomaly.Model, error)
 	// Sessions is the directory of logind's sessions, host.SessionsDir if empty.
 	Sessions string
 }
@@ -93,6 +97,7 @@ type Agent struct {
 	windows  windows
 	reserve  reserve
 	series   seriesState
+	clients  clientState
 	admins   *admins
 	keys     keyLogins
 	pace     pace
@@ -145,6 +150,9 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	}
 	if opt.Utmp == "" {
 		opt.Utmp = utmpPath
+	}
+	if opt.Forest == nil {
+		opt.Forest = models.Forest
 	}
 	if opt.Sessions == "" {
 		opt.Sessions = host.SessionsDir
@@ -407,6 +415,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	a.desired.Load(a.engine.Decider().Blocks(), kernelAllow(allow))
 	a.denied.Load(a.engine.Decider().Blocks())
 	a.startSeries(ctx, now)
+	a.startClients(ctx, now)
 	return nil
 }
 

@@ -85,6 +85,7 @@ func (a *Agent) loop(ctx context.Context, in <-chan sentinel.Batch) error {
 				a.pending.updated = time.Time{}
 				a.pending.results.Regulars = append(a.pending.results.Regulars, a.engine.Decider().Regulars()...)
 				a.keepSeries(time.Now(), true)
+				a.keepClients(time.Now(), true)
 				err := a.flush()
 				a.saveLastWindows()
 				return err
@@ -275,6 +276,7 @@ func (a *Agent) tick(now time.Time) {
 		a.tryFlush()
 	}
 	a.saveWindows(now)
+	a.tickClients(now)
 	a.watchReserve(now)
 	if counting { // half a tick early, since the ticker is not exact
 		a.pace.counted = now.Add(min(countPause*time.Since(now), maxCountPause) - tickEvery/2)
@@ -315,6 +317,7 @@ func (a *Agent) flush() error {
 	p := &a.pending
 	p.takeUpdates(start)
 	a.keepSeries(start, false)
+	a.keepClients(start, false)
 	p.results.Journal = a.journal()
 	if p.results.Empty() && !p.effects() {
 		return nil

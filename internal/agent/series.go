@@ -170,6 +170,9 @@ func replaceState(all []store.AnomalyState, st store.AnomalyState) []store.Anoma
 // seriesStatus is called in the engine's goroutine.
 func (a *Agent) seriesStatus() *control.AnomalyStatus {
 	out := &control.AnomalyStatus{Enabled: a.config().Detection.Anomaly.Enabled, Error: a.series.fault, Sources: []control.AnomalySource{}}
+	if out.Enabled {
+		out.Clients = a.clientsStatus()
+	}
 	set := a.engine.Series()
 	if set == nil {
 		return out
@@ -266,6 +269,9 @@ func (a *Agent) forgetSeries(ctx context.Context, q control.ForgetParams, out *c
 	}
 	if set == nil {
 		a.startSeries(ctx, time.Now())
+	}
+	if q.All {
+		return a.forgetClients(ctx, time.Now())
 	}
 	return nil
 }

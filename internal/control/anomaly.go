@@ -10,6 +10,30 @@ type AnomalyStatus struct {
 	Sources []AnomalySource `json:"sources"`
 	// NotWatched sources are too many.
 	NotWatched int `json:"not_watched,omitempty"`
+	// Clients is how far it is learned what clients of web servers do; nil from
+	// older agents.
+	Clients *AnomalyClients `json:"clients,omitempty"`
+}
+
+// AnomalyClients is how far it is learned what clients of web servers do.
+type AnomalyClients struct {
+	// Error is why they are not judged.
+	Error string `json:"error,omitempty"`
+	// Learning: A is capped. Percent is how far it is; Judged is how many
+	// stretches of clients' time were judged for it.
+	Learning bool   `json:"learning"`
+	Percent  int    `json:"percent"`
+	Judged   uint64 `json:"judged"`
+	// Remembered stretches are what the host's own forest is fitted to, which was
+	// done at Fitted.
+	Remembered int       `json:"remembered"`
+	Fitted     time.Time `json:"fitted,omitzero"`
+	// Open are clients at work, with the memory of all in Bytes. Unusual ones were
+	// seen and clients Evicted, for want of room, since the start.
+	Open    int    `json:"open"`
+	Bytes   int64  `json:"bytes"`
+	Unusual uint64 `json:"unusual"`
+	Evicted uint64 `json:"evicted"`
 }
 
 // AnomalySource is how far it is learned what is usual of one source.

@@ -48,6 +48,21 @@ minutes lie. --metric chooses what is shown; without it, requests (or lines).`,
 	return c
 }
 
+// watchedClients says how far it is learned what clients of web servers do.
+func (a *app) watchedClients(c *control.AnomalyClients) {
+	switch {
+	case c == nil:
+	case c.Error != "":
+		a.out.printf("  %s\n\n", a.out.paint(styleBad, "Clients are not judged: "+clean(c.Error)))
+	default:
+		text := fmt.Sprintf("Clients of web servers: %d %% learned, %s judged, %s remembered", c.Percent, plural(c.Judged, "window"), thousands(c.Remembered))
+		if !c.Fitted.IsZero() {
+			text += ", own forest of " + ago(a.now(), c.Fitted)
+		}
+		a.out.printf("  %s.\n\n", text)
+	}
+}
+
 // watched lists how far the logs are.
 func (a *app) watched(st *control.AnomalyStatus) {
 	s := a.out
@@ -59,6 +74,7 @@ func (a *app) watched(st *control.AnomalyStatus) {
 		s.printf("  %s\n", s.paint(styleBad, "Nothing is learned or told: "+clean(st.Error)))
 		return
 	}
+	a.watchedClients(st.Clients)
 	if len(st.Sources) == 0 {
 		s.printf("  No line has been read yet.\n")
 		return
@@ -185,6 +201,13 @@ func (a *app) learningText(st *control.AnomalyStatus) string {
 		}
 	}
 	var parts []string
+	if c := st.Clients; c != nil && c.Error == "" {
+		if c.Learning {
+			parts = append(parts, fmt.Sprintf("learning what clients do, %d %%", c.Percent))
+		} else {
+			parts = append(parts, "what clients do is known")
+		}
+	}
 	if known > 0 {
 		parts = append(parts, "what is usual is known of "+plural(known, "log"))
 	}

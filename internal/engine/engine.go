@@ -56,6 +56,7 @@ type Engine struct {
 	sightings *sightings
 	answers   *answers
 	series    series
+	clients   *anomaly.Stage // nil: off
 }
 
 // Source is one source of lines. It belongs to the engine that made it.
@@ -216,6 +217,9 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	if e.series.set != nil {
 		e.observe(src, st, now)
 	}
+	if e.clients != nil {
+		e.client(src, st, now)
+	}
 	return st
 }
 
@@ -295,6 +299,9 @@ func (e *Engine) Tick(now time.Time) decide.Effects {
 	fx := e.decider.Tick(now)
 	if e.series.set != nil && e.series.set.Advance(now) {
 		fx.Merge(e.deviations(now))
+	}
+	if e.clients != nil {
+		fx.Merge(e.unusual(e.clients.Tick(now), now))
 	}
 	return fx
 }

@@ -24,6 +24,10 @@ const (
 	allowance = 5
 	dayLength = 86400
 	weekDays  = 7
+	// crowdDoubt is how many times more often clients must do something, for whom
+	// the gate is shut, to make it as usual as what passes the gate: some of them
+	// may be attackers whom no rule knows.
+	crowdDoubt = 10
 	// leastFit is how many remembered windows a local forest needs.
 	leastFit = 256
 )
@@ -116,10 +120,15 @@ func (s *Stage) judge(w *window) {
 		s.extract(w)
 		return
 	}
-	l := &s.learner
 	v := w.vector()
-	base := s.cfg.Model.Forest.Score(&v)
-	score := s.score(&v, base)
+	s.judgeVector(w, &v)
+}
+
+// judgeVector judges a window by its features.
+func (s *Stage) judgeVector(w *window, v *Vector) {
+	l := &s.learner
+	base := s.cfg.Model.Forest.Score(v)
+	score := s.score(v, base)
 	flag := s.hashOf(w.client, w.v6)
 	flagged := l.flagged.has(flag)
 	l.seen++
@@ -130,16 +139,16 @@ func (s *Stage) judge(w *window) {
 	learning := s.Learned() < 100
 	a := s.value(base, score, learning)
 	if !learning {
-		a = min(a+s.side(w, &v), 1)
+		a = min(a+s.side(w, v), 1)
 	}
 	s.stats.Windows++
 	if a >= tell {
 		s.stats.Unusual++
 	}
 	if capped := min(a, learningCap); learning && capped >= worth || !learning && a >= worth || flagged {
-		s.emit(w, &v, a, learning, flagged, flag)
+		s.emit(w, v, a, learning, flagged, flag)
 	}
-	s.learn(w, &v, base, score, flagged, flag)
+	s.learn(w, v, base, score, flagged, flag)
 }
 
 // score is what both models say.
@@ -157,7 +166,7 @@ func (s *Stage) value(base, score float64, learning bool) float64 {
 	if learning {
 		return AOf(s.cfg.Model.Scores.P(base), budget, perDay)
 	}
-	return AOf(max(l.scores.P(score), l.crowd.P(base)), budget, perDay)
+	return AOf(max(l.scores.P(score), l.crowd.P(base)/crowdDoubt), budget, perDay)
 }
 
 // side is what adds to A without being a part of the models.
