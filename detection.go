@@ -31,6 +31,8 @@ type Detection struct {
 	Basis      string
 	Severity   Severity
 	Confidence float64
+	// Written: see RulePart.
+	Written float64
 	// Advisory: may raise a score, never justifies a block alone.
 	// Deterministic: a language model's verdict never lowers it.
 	// NoBlock: the rule's actions do not ask for a block.

@@ -137,6 +137,9 @@ type RulePart struct {
 	Name       string   `json:"name"`
 	Severity   Severity `json:"severity"`
 	Confidence float64  `json:"confidence"`
+	// Written is the confidence as the rule has it, where marks of people on this
+	// host have lowered it; else 0.
+	Written float64 `json:"written,omitempty"`
 	// Firings is N: firings after cooldown, or distinct templates.
 	Firings   int           `json:"firings"`
 	Last      time.Time     `json:"last"`

@@ -57,6 +57,8 @@ func (rs *ruleSet) row(x indexedRule) control.RuleRow {
 		ID: r.ID, Name: r.Name, Type: r.Type, Severity: r.Severity, Confidence: r.Confidence,
 		Sources: r.LogSource.Names, Enabled: x.index >= 0, Custom: r.Custom, File: r.File, Line: r.Line,
 	}
+	v := rs.verdicts[r.ID]
+	row.Written, row.RightMarks, row.WrongMarks = r.Written, v.Right, v.Wrong
 	if x.index >= 0 {
 		row.Matches, row.Fired = rs.matched[x.index].Load(), rs.fired[x.index].Load()
 	}

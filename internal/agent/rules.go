@@ -26,6 +26,7 @@ type ruleSet struct {
 	disabled []*rule.Rule
 	matched  []atomic.Uint64
 	fired    []atomic.Uint64
+	verdicts map[string]store.Verdicts
 }
 
 // loadRules compiles the rules of a configuration. verdicts are what people said
@@ -42,7 +43,7 @@ func loadRules(cfg *config.Config, verdicts map[string]store.Verdicts) (*ruleSet
 	}
 	return &ruleSet{
 		set: r.Set, problems: r.Problems, disabled: r.Disabled,
-		matched: make([]atomic.Uint64, r.Set.Len()), fired: make([]atomic.Uint64, r.Set.Len()),
+		matched: make([]atomic.Uint64, r.Set.Len()), fired: make([]atomic.Uint64, r.Set.Len()), verdicts: verdicts,
 	}, nil
 }
 

@@ -591,6 +591,12 @@ type RuleRow struct {
 	Type       string            `json:"type"`
 	Severity   sentinel.Severity `json:"severity"`
 	Confidence float64           `json:"confidence"`
+	// Written is the confidence as the file has it, where marks have lowered it.
+	// RightMarks and WrongMarks are threats of the rule that people marked as
+	// resolved and as false positives.
+	Written    float64 `json:"written,omitempty"`
+	RightMarks int     `json:"right_marks,omitempty"`
+	WrongMarks int     `json:"wrong_marks,omitempty"`
 	// Sources are the types of log that it looks at.
 	Sources []string `json:"sources"`
 	Enabled bool     `json:"enabled"`

@@ -59,6 +59,9 @@ func (a *app) rules(r *control.RulesResult) {
 		if x.Custom {
 			name += " (custom)"
 		}
+		if x.Written > 0 {
+			name += fmt.Sprintf(" (%.2f instead of %.2f: marked as false %s)", x.Confidence, x.Written, times(x.WrongMarks))
+		}
 		if !x.Enabled {
 			name, id = "(disabled) "+name, styleDim
 		}
@@ -118,6 +121,18 @@ func (a *app) noRule(ctx context.Context, c *control.Client, id string, err erro
 	return f
 }
 
+// confidenceText says what marks have made of a rule's confidence.
+func confidenceText(r *control.RuleRow) string {
+	text := fmt.Sprintf("%.2f", r.Confidence)
+	if r.Written > 0 {
+		text += fmt.Sprintf(" here, %.2f as written", r.Written)
+	}
+	if r.RightMarks+r.WrongMarks > 0 {
+		text += fmt.Sprintf(" (%s marked as resolved, %s as false)", plural(r.RightMarks, "threat"), thousands(r.WrongMarks))
+	}
+	return text
+}
+
 func (a *app) rule(r *control.RuleResult) {
 	s := a.out
 	s.printf("\n  %s  %s  %s\n", s.paint(styleBold, clean(r.ID)), s.paint(severityStyle(r.Severity), r.Severity.String()), clean(r.Name))
@@ -129,7 +144,7 @@ func (a *app) rule(r *control.RuleResult) {
 		}
 	}
 	row("Type:", r.Type)
-	row("Confidence:", fmt.Sprintf("%.2f", r.Confidence))
+	row("Confidence:", confidenceText(&r.RuleRow))
 	row("Logs:", strings.Join(r.Sources, ", "))
 	row("Tags:", strings.Join(r.Tags, ", "))
 	row("ATT&CK:", strings.Join(r.MITRE, ", "))

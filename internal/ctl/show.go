@@ -335,6 +335,9 @@ func ruleText(r *sentinel.RulePart) string {
 	if r.Window > 0 && r.Threshold > 0 {
 		text += fmt.Sprintf(" (%s seen, needs %s in %s)", thousands(r.Count), thousands(r.Threshold), long(r.Window))
 	}
+	if r.Written > 0 {
+		text += fmt.Sprintf(", lowered from %.2f by your marks", r.Written)
+	}
 	if r.Raised {
 		text += ", one level up: it may have worked"
 	}

@@ -248,6 +248,9 @@ func limitSeverity(limit float64) sentinel.Severity {
 // ruleLine is for example "SSH_BRUTE_001 HIGH x 1.00, 2 times".
 func ruleLine(r sentinel.RulePart) string {
 	line := fmt.Sprintf("%s %s x %s", plain(r.ID), r.Severity, scoreText(Quant(r.Confidence)))
+	if r.Written > 0 {
+		line += fmt.Sprintf(" (lowered from %s by your marks)", scoreText(Quant(r.Written)))
+	}
 	counts := "times"
 	if r.Window == 0 && r.Threshold <= 1 {
 		counts = "distinct events"

@@ -72,7 +72,7 @@ func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *r
 	r := p.r
 	det := &sentinel.Detection{
 		Time: d.now.at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Description: r.Description,
-		Severity: r.Severity, Confidence: r.Confidence,
+		Severity: r.Severity, Confidence: r.Confidence, Written: r.Written,
 		Advisory: r.Advisory, Deterministic: r.Deterministic, NoBlock: r.NoBlock(), BlockFor: r.BlockFor(), Basis: r.Basis,
 		Limit: r.Limit(), LimitOnly: r.LimitOnly(),
 		Tags:   r.Tags, // of the rule, which nobody changes

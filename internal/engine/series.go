@@ -110,7 +110,7 @@ func (e *Engine) fire(detector string, c *anomaly.Closed, at time.Time, count in
 		e.stats.Firings++
 		fx.Merge(e.decider.Detect(now, &sentinel.Detection{
 			Time: at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Basis: r.Basis, Description: text,
-			Severity: r.Severity, Confidence: r.Confidence, Advisory: r.Advisory, Deterministic: r.Deterministic,
+			Severity: r.Severity, Confidence: r.Confidence, Written: r.Written, Advisory: r.Advisory, Deterministic: r.Deterministic,
 			NoBlock: true, // there is nobody to block
 			Tags:    r.Tags, Key: "source=" + c.Source, Source: c.Source, SourceType: c.SourceType,
 			Count: count, Threshold: 1, Window: anomaly.BinLength, Sample: sample,

@@ -75,7 +75,10 @@ func LoadRules(cfg *config.Config, o Options) (*Rules, error) {
 	all = append(all, rs.Also...)
 	if o.Trust != nil {
 		for _, r := range all {
-			r.Confidence *= o.Trust(r.ID)
+			if f := o.Trust(r.ID); f < 1 {
+				r.Written = r.Confidence
+				r.Confidence *= f
+			}
 		}
 	}
 	if o.NoExceptions {

@@ -18,7 +18,7 @@ var salvaged = [...]struct {
 	noRowid bool
 }{
 	{"allow_entries", false}, {"allow_names", false}, {"allow_places", false}, {"actions", false}, {"log_sources", false}, {"agent_state", false},
-	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false}, {"anomaly_state", false}, {"user_places", false},
+	{"threats", false}, {"notifications", false}, {"ip_reputation", false}, {"baselines", false}, {"anomaly_state", false}, {"user_places", false}, {"rule_marks", false},
 	{"counters", true}, {"unparsed_shapes", true},
 }
 

@@ -39,33 +39,34 @@ func (s *Store) Purge(ctx context.Context, before time.Time, batch int) (p Purge
 		count *int64
 		text  string
 		arg   any
+		// before is done in the same transaction.
+		before string
 	}{
 		{&p.Actions, `DELETE FROM actions WHERE rowid IN (SELECT rowid FROM actions
-			WHERE created_at < ?1 AND status <> 'active' AND coalesce(revoked_at, expires_at, created_at) < ?1 LIMIT ?2)`, at},
+			WHERE created_at < ?1 AND status <> 'active' AND coalesce(revoked_at, expires_at, created_at) < ?1 LIMIT ?2)`, at, ""},
 		{&p.Notifications, `DELETE FROM notifications WHERE rowid IN (SELECT rowid FROM notifications
-			WHERE sent_at < ?1 AND status <> 'pending' LIMIT ?2)`, at},
-		{&p.Threats, `DELETE FROM threats WHERE rowid IN (SELECT rowid FROM threats t WHERE last_seen < ?1
-			AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.threat_id = t.id AND a.status = 'active') LIMIT ?2)`, at},
+			WHERE sent_at < ?1 AND status <> 'pending' LIMIT ?2)`, at, ""},
+		{&p.Threats, `DELETE FROM threats WHERE rowid IN (` + purgedThreats + `)`, at, keepVerdicts},
 		{&p.Reputations, `DELETE FROM ip_reputation WHERE rowid IN (SELECT rowid FROM ip_reputation
-			WHERE last_seen < ?1 AND NOT is_blocked LIMIT ?2)`, at},
+			WHERE last_seen < ?1 AND NOT is_blocked LIMIT ?2)`, at, ""},
 		{&p.Reputations, `DELETE FROM ip_reputation WHERE ?1 <> '' AND rowid IN (SELECT rowid FROM ip_reputation
-			WHERE NOT is_blocked ORDER BY last_seen DESC LIMIT ?2 OFFSET ` + strconv.Itoa(maxReputations) + `)`, at},
+			WHERE NOT is_blocked ORDER BY last_seen DESC LIMIT ?2 OFFSET ` + strconv.Itoa(maxReputations) + `)`, at, ""},
 		{&p.Reputations, `DELETE FROM user_places WHERE rowid IN (SELECT rowid FROM user_places
-			WHERE last_seen < ?1 LIMIT ?2)`, mustStamp(before.AddDate(0, 0, -90))},
+			WHERE last_seen < ?1 LIMIT ?2)`, mustStamp(before.AddDate(0, 0, -90)), ""},
 		{&p.Counters, `DELETE FROM counters WHERE (minute, source) IN (SELECT minute, source FROM counters
-			WHERE minute < ?1 LIMIT ?2)`, minute(before)},
+			WHERE minute < ?1 LIMIT ?2)`, minute(before), ""},
 		{&p.Shapes, `DELETE FROM unparsed_shapes WHERE (source, shape) IN (SELECT source, shape FROM unparsed_shapes
-			WHERE last_seen < ?1 LIMIT ?2)`, at},
+			WHERE last_seen < ?1 LIMIT ?2)`, at, ""},
 		{&p.Baselines, `DELETE FROM baselines WHERE rowid IN (SELECT rowid FROM baselines WHERE source IN
-			(SELECT name FROM anomaly_state WHERE updated_at < ?1) LIMIT ?2)`, gone},
+			(SELECT name FROM anomaly_state WHERE updated_at < ?1) LIMIT ?2)`, gone, ""},
 		{&p.Baselines, `DELETE FROM anomaly_state WHERE rowid IN (SELECT rowid FROM anomaly_state
-			WHERE updated_at < ?1 LIMIT ?2)`, gone},
+			WHERE updated_at < ?1 LIMIT ?2)`, gone, ""},
 	} {
 		for {
 			if err := ctx.Err(); err != nil {
 				return p, fmt.Errorf("purging: %w", err)
 			}
-			n, err := s.delete(ctx, step.text, step.arg, batch)
+			n, err := s.delete(ctx, step.before, step.text, step.arg, batch)
 			if err != nil {
 				return p, fmt.Errorf("purging: %w", err)
 			}
@@ -78,9 +79,14 @@ func (s *Store) Purge(ctx context.Context, before time.Time, batch int) (p Purge
 	return p, s.vacuum(ctx, batch)
 }
 
-// delete runs one batch of a purge.
-func (s *Store) delete(ctx context.Context, text string, args ...any) (n int64, err error) {
+// delete runs one batch of a purge, after what is to be done before it.
+func (s *Store) delete(ctx context.Context, before, text string, args ...any) (n int64, err error) {
 	err = s.transact(ctx, false, func(tx *writer) error {
+		if before != "" {
+			if _, err := tx.s.conn.ExecContext(context.Background(), before, args...); err != nil {
+				return classify(err)
+			}
+		}
 		res, err := tx.s.conn.ExecContext(context.Background(), text, args...)
 		if err != nil {
 			return classify(err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"testing"
+	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
@@ -24,6 +25,37 @@ func TestVerdicts(t *testing.T) {
 	}
 	if want := (Verdicts{Wrong: 1}); got["B"] != want || len(got) != 2 {
 		t.Errorf("B: %+v of %v, want %+v", got["B"], got, want)
+	}
+}
+
+// TestVerdictsOutliveThreats: what people said still counts when the threat is
+// purged, once.
+func TestVerdictsOutliveThreats(t *testing.T) {
+	s := open(t, Options{})
+	all := fill(t, s, 5)
+	for i, status := range []sentinel.Status{sentinel.StatusFalsePositive, sentinel.StatusFalsePositive, sentinel.StatusResolved, sentinel.StatusOpen, sentinel.StatusFalsePositive} {
+		all[i].Status = status
+		all[i].Score.Rules = []sentinel.RulePart{{ID: "A"}, {ID: "B"}}
+	}
+	commit(t, s, Results{Threats: all})
+	want := Verdicts{Right: 1, Wrong: 3}
+	check := func(when string) {
+		t.Helper()
+		got, err := s.Verdicts(t.Context())
+		if err != nil || got["A"] != want || got["B"] != want {
+			t.Errorf("%s: %+v, %v; want %+v", when, got, err, want)
+		}
+	}
+	check("before")
+	if _, err := s.Purge(t.Context(), all[1].LastSeen.Add(time.Nanosecond), 1); err != nil {
+		t.Fatal(err)
+	}
+	check("some are purged")
+	for range 2 {
+		if _, err := s.Purge(t.Context(), testTime.AddDate(10, 0, 0), 2); err != nil {
+			t.Fatal(err)
+		}
+		check("all are purged")
 	}
 }
 

@@ -26,8 +26,9 @@ const MaxText = 8 << 10
 type Rule struct {
 	ID, Name, Description string
 	Severity              sentinel.Severity
-	// Confidence is 0..1.
-	Confidence float64
+	// Confidence is 0..1. Written is what the file has, where marks of people have
+	// lowered it on this host; else 0. The caller sets it.
+	Confidence, Written float64
 	// Type is the threat's type, Group the family group of its case.
 	Type, Group string
 	// Basis names what the rule looks at. Of rules with the same basis, which see
