@@ -71,6 +71,7 @@ func cron(s string, ev *sentinel.Event) {
 	switch verb, _, _ := strings.Cut(rest, " "); verb {
 	case "CMD":
 		ev.Type, ev.User = sentinel.EventExec, who
+		ev.Exec.Cmdline = strings.TrimSuffix(strings.TrimPrefix(rest[len("CMD"):], " ("), ")")
 	case "REPLACE", "DELETE", "RELOAD":
 		ev.Type, ev.User = sentinel.EventFileWrite, who
 	}

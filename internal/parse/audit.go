@@ -176,3 +176,63 @@ func auditRecord(kind, s string, ev *sentinel.Event) {
 
 // base is the last part of a path.
 func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// kernelRecord begins what the kernel says where no audit daemon takes it.
+const kernelRecord = "audit: type="
+
+// kernelAudit reads "audit: type=1400 audit(1772366398.123:9): apparmor="DENIED"
+// ...". The kernel leaves out records when there are many, so that each stands
+// alone: its event has the raw fields, and its message is the kernel's.
+func (p *Parser) kernelAudit(s string, ev *sentinel.Event) bool {
+	number, rest, ok := strings.Cut(s[len(kernelRecord):], " audit(")
+	if !ok {
+		return false
+	}
+	kind := recordName(number)
+	stamp, rest, ok := strings.Cut(rest, "): ")
+	if kind == "" || !ok || len(stamp) > 64 {
+		return false
+	}
+	if p.records == nil {
+		p.records = &auditRecords{}
+	}
+	p.records.alone = appendAudit(p.records.alone[:0], kind, rest)
+	ev.Fields = p.records.alone
+	ev.Message, ev.SourceType = s, sentinel.TypeKernel
+	ev.Exec.Image = auditField(ev.Fields, "exe")
+	ev.Exec.PID, _ = atoi(auditField(ev.Fields, "pid"))
+	return true
+}
+
+// recordName is the name of a type of records that the kernel writes by number.
+func recordName(number string) string {
+	switch number {
+	case "1300":
+		return "SYSCALL"
+	case "1302":
+		return "PATH"
+	case "1305":
+		return "CONFIG_CHANGE"
+	case "1307":
+		return "CWD"
+	case "1309":
+		return "EXECVE"
+	case "1325":
+		return "NETFILTER_CFG"
+	case "1326":
+		return "SECCOMP"
+	case "1327":
+		return "PROCTITLE"
+	case "1330":
+		return "KERN_MODULE"
+	case "1400":
+		return "AVC"
+	case "1700":
+		return "ANOM_PROMISCUOUS"
+	case "1701":
+		return "ANOM_ABEND"
+	case "1702":
+		return "ANOM_LINK"
+	}
+	return ""
+}

@@ -27,9 +27,15 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 	case "systemd-logind":
 		logind(text, ev)
 	case "systemd":
-		if strings.HasPrefix(text, "Stopped ") {
-			ev.Type = sentinel.EventSvcStop
-		}
+		systemd(text, ev)
+	case "pkexec":
+		pkexec(text, ev)
+	case "doas":
+		doas(text, ev)
+	case "snoopy":
+		snoopy(text, ev)
+	case "bash", "-bash":
+		history(text, ev)
 	case "kernel", "ulogd":
 		text = sinceBoot(text)
 		ev.Message = text
@@ -136,6 +142,12 @@ func sudo(s string, ev *sentinel.Event) {
 	default:
 		// "3 incorrect password attempts ; TTY=...", "user NOT in sudoers ; ...".
 		ev.Outcome = "failure"
+	}
+	if _, cmd, ok := strings.Cut(rest, " ; COMMAND="); ok {
+		ev.Exec.Cmdline = cmd
+	}
+	if _, cwd, ok := strings.Cut(rest, " ; PWD="); ok {
+		ev.Exec.Cwd, _, _ = strings.Cut(cwd, " ; ")
 	}
 }
 

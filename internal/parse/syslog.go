@@ -367,6 +367,10 @@ func (p *Parser) say(t *tag, text string, ev *sentinel.Event) bool {
 			*ev = header
 		}
 		return true
+	case "kernel":
+		if rest := sinceBoot(text); strings.HasPrefix(rest, kernelRecord) && p.kernelAudit(rest, ev) {
+			return true
+		}
 	}
 	daemon(t, text, ev)
 	if ev.Type == sentinel.EventOther && text != "" && (text[0] == '[' || text[0]-'0' <= 9) {
