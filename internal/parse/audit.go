@@ -52,6 +52,9 @@ func (p *Parser) audit(s string, ev *sentinel.Event) bool {
 	if pid, ok := word(s, "pid="); ok {
 		ev.PID, _ = atoi(pid)
 	}
+	if exe, ok := word(s, "exe="); ok {
+		ev.Exec.Image, ev.Exec.PID = auditValue("exe", exe), ev.PID
+	}
 	auditRecord(kind, s, ev)
 	return true
 }
@@ -125,9 +128,7 @@ func auditRecord(kind, s string, ev *sentinel.Event) {
 	if acct, ok := word(s, "acct="); ok {
 		ev.User = auditValue("acct", acct)
 	}
-	exe, _ := word(s, "exe=")
-	ev.Exec.Image, ev.Exec.PID = auditValue("exe", exe), ev.PID
-	exe = base(ev.Exec.Image)
+	exe := base(ev.Exec.Image)
 	ev.Program = exe
 	if addr, ok := word(s, "addr="); ok {
 		ev.SrcIP, _ = parseAddr(addr)

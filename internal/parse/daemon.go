@@ -30,6 +30,8 @@ func daemon(t *tag, text string, ev *sentinel.Event) {
 		systemd(text, ev)
 	case "pkexec":
 		pkexec(text, ev)
+	case "polkitd":
+		polkitd(text, ev)
 	case "doas":
 		doas(text, ev)
 	case "snoopy":
@@ -170,6 +172,13 @@ func su(s string, ev *sentinel.Event) {
 			if s[0] == '-' {
 				ev.Outcome = "failure"
 			}
+		}
+		return
+	}
+	if rest, ok := strings.CutPrefix(s, "BAD SU "); ok { // BSD: "BAD SU bob to root on /dev/pts/0"
+		ev.Type, ev.Outcome = sentinel.EventSu, "failure"
+		if _, target, ok := strings.Cut(rest, " to "); ok {
+			ev.User, _, _ = strings.Cut(target, " on ")
 		}
 		return
 	}

@@ -48,6 +48,19 @@ func pkexec(s string, ev *sentinel.Event) {
 	}
 }
 
+// polkitd reads "Operator of unix-session:2 FAILED to authenticate to gain
+// authorization for action ACTION for unix-process:7:1 [TITLE] (owned by
+// unix-user:bob)". The title of the process is the user's text.
+func polkitd(s string, ev *sentinel.Event) {
+	if !strings.HasPrefix(s, "Operator of unix-session:") || !strings.Contains(s, " FAILED to authenticate to gain authorization for action ") {
+		return
+	}
+	ev.Type, ev.Outcome = sentinel.EventSudo, "failure"
+	if i := strings.LastIndex(s, " (owned by unix-user:"); i >= 0 {
+		ev.User = strings.TrimSuffix(s[i+len(" (owned by unix-user:"):], ")")
+	}
+}
+
 // doas reads
 //
 //	bob ran command /usr/bin/id as root from /home/bob
