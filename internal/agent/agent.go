@@ -131,6 +131,7 @@ type Agent struct {
 	geo       *geo.DB
 	geoAgain  chan struct{} // look at its files now
 	geoPlaces atomic.Pointer[places]
+	badNames  atomic.Pointer[setup.BadNames]
 	finds     finds
 	formats   atomic.Pointer[formatBook]
 	snapshot  atomic.Pointer[snapshot]
@@ -170,6 +171,7 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 	a.cfg = cfg
 	a.geo, a.geoAgain = geo.New(geoConfig(cfg)), make(chan struct{}, 1)
 	a.refreshGeo()
+	a.loadBadNames()
 	if opt.Level != nil {
 		opt.Level.Set(cfg.Agent.Level())
 	}
@@ -252,6 +254,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	others.Go(func() error { a.watchLogs(rest); return nil })
 	others.Go(func() error { a.watchSources(rest); return nil })
 	others.Go(func() error { a.followGeo(rest); return nil })
+	others.Go(func() error { a.followBadNames(rest); return nil })
 
 	others.Go(func() error { a.tidy(rest); return nil })
 	others.Go(func() error { a.watchdog(rest); return nil })
@@ -405,6 +408,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	})
 	a.notePlaces(allow)
 	a.engine.Decider().LocateBy(a.geo.Lookup)
+	a.engine.Decider().ListBy(a.listings)
 	a.engine.Decider().TrackGrowth()
 	a.engine.Decider().RestorePast(now, p.closed)
 	a.engine.Decider().RestoreRegulars(p.good)

@@ -114,7 +114,7 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	s.Alarms = append(s.Alarms, a.alarms...)
 	s.Reasons = append(s.Reasons, a.sandboxReasons()...)
 	a.mu.Unlock()
-	s.Sandbox, s.Geo = a.sandboxStatus(), a.geoStatus()
+	s.Sandbox, s.Geo, s.Lists = a.sandboxStatus(), a.geoStatus(), a.badNameStatus()
 	slices.Reverse(s.Alarms)
 	s.Database.Size = size(a.store.Path()) + size(a.store.Path()+"-wal")
 	if snap := a.snapshot.Load(); snap != nil {
@@ -164,6 +164,7 @@ func (a *Agent) reasons(s *control.Status) (out []string) {
 	out = append(out, a.proxyReasons()...)
 	out = append(out, a.nameFaults()...)
 	out = append(out, a.geoReasons()...)
+	out = append(out, a.badNames.Load().Faults...)
 	active := 0
 	for _, src := range s.Sources {
 		switch collect.State(src.State) {

@@ -54,6 +54,14 @@ type GeoFault struct {
 	Text string `json:"text"`
 }
 
+// ListStatus is a list of addresses with a bad name: how many entries it has, and
+// the reputation, 0 to 1, that it gives by itself.
+type ListStatus struct {
+	Name    string  `json:"name"`
+	Entries int     `json:"entries"`
+	Weight  float64 `json:"weight"`
+}
+
 // GeoResult is what the databases know.
 type GeoResult struct {
 	GeoStatus

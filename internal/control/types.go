@@ -96,6 +96,8 @@ type Status struct {
 	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
 	// Geo says by what countries and networks are told; nil from older agents.
 	Geo *GeoStatus `json:"geo,omitempty"`
+	// Lists are the lists of addresses with a bad name.
+	Lists []ListStatus `json:"lists,omitempty"`
 }
 
 // SandboxStatus says what keeps the agent from doing more than it should.

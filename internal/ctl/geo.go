@@ -87,6 +87,16 @@ func (a *app) geography(st *control.GeoStatus) {
 	s.printf("\n")
 }
 
+// listsText is the line of status about lists of addresses with a bad name.
+func listsText(lists []control.ListStatus) string {
+	var parts []string
+	for i := range lists {
+		l := &lists[i]
+		parts = append(parts, fmt.Sprintf("%s (%s, weight %.2f)", l.Name, plural(l.Entries, "network"), l.Weight))
+	}
+	return clean(strings.Join(parts, ", "))
+}
+
 // geoText is the line of status.
 func geoText(st *control.GeoStatus) string {
 	var parts []string

@@ -102,6 +102,9 @@ func (a *app) status(st *control.Status) {
 	if text := a.learningText(st.Anomaly); text != "" {
 		row("Anomaly:", text)
 	}
+	if len(st.Lists) > 0 {
+		row("Lists:", listsText(st.Lists))
+	}
 	if st.Geo != nil {
 		if text := geoText(st.Geo); text != "" {
 			row("Geography:", text)
