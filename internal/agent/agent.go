@@ -366,6 +366,8 @@ type past struct {
 	// addresses: both are reputation.
 	closed []decide.PastCase
 	good   []sentinel.Regular
+	// logins are the places that users log in from.
+	logins []sentinel.LoginPlace
 }
 
 func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
@@ -387,6 +389,9 @@ func (a *Agent) read(ctx context.Context, now time.Time) (p past, err error) {
 	}
 	if p.good, err = a.store.Regulars(ctx, now.Add(-max(escalation, a.cfg.Response.KeyLogins)), decide.MaxRegulars); err != nil {
 		return p, fmt.Errorf("reading what is known of addresses: %w", err)
+	}
+	if p.logins, err = a.store.Logins(ctx, now.Add(-detect.LoginMemory), detect.MaxLogins); err != nil {
+		return p, fmt.Errorf("reading where users log in from: %w", err)
 	}
 	return p, nil
 }
@@ -410,6 +415,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	a.engine.Decider().LocateBy(a.geo.Lookup)
 	a.engine.Decider().ListBy(a.listings)
 	a.engine.Decider().TrackGrowth()
+	a.engine.RestoreLogins(p.logins)
 	a.engine.Decider().RestorePast(now, p.closed)
 	a.engine.Decider().RestoreRegulars(p.good)
 	fx := a.engine.Decider().Restore(now, p.blocks, p.cases)

@@ -124,6 +124,7 @@ func (p *pending) add(fx decide.Effects, now time.Time) (opened int64) {
 	}
 	p.results.Disallow = append(p.results.Disallow, fx.Disallowed...)
 	p.results.Regulars = append(p.results.Regulars, fx.Regulars...)
+	p.results.Logins = append(p.results.Logins, fx.Logins...)
 	for _, b := range fx.Blocks {
 		p.changes = append(p.changes, change{block: b})
 	}
@@ -246,6 +247,7 @@ func (p *pending) bound() {
 	p.results.Blocks = last(p.results.Blocks, maxKeptActions)
 	p.results.Unblocked = last(p.results.Unblocked, maxKeptActions)
 	p.results.Regulars = last(p.results.Regulars, maxKeptThreats)
+	p.results.Logins = last(p.results.Logins, maxKeptThreats)
 	p.results.Shapes = nil
 }
 

@@ -25,6 +25,8 @@ type Effects struct {
 	Alarms   []Alarm
 	// Regulars has what is good about entities, as far as it changed.
 	Regulars []sentinel.Regular
+	// Logins has the places that users logged in from, as far as they changed.
+	Logins []sentinel.LoginPlace
 	// AllowChanged says that the allowlist is another one now; see
 	// Decider.Allowlist. Allowed and Disallowed are what a person changed.
 	AllowChanged bool
@@ -76,7 +78,7 @@ func alarmsPerHour(kind AlarmKind) int {
 // Empty reports whether nothing happened.
 func (fx *Effects) Empty() bool {
 	return len(fx.Threats) == 0 && len(fx.Blocks) == 0 && len(fx.Unblocked) == 0 && len(fx.Actions) == 0 &&
-		len(fx.Statuses) == 0 && len(fx.Alarms) == 0 && len(fx.Regulars) == 0 && !fx.AllowChanged
+		len(fx.Statuses) == 0 && len(fx.Alarms) == 0 && len(fx.Regulars) == 0 && len(fx.Logins) == 0 && !fx.AllowChanged
 }
 
 // Merge appends what happened next. What was blocked and then unblocked is
@@ -97,6 +99,7 @@ func (fx *Effects) Merge(next Effects) {
 	fx.Statuses = append(fx.Statuses, next.Statuses...)
 	fx.Alarms = append(fx.Alarms, next.Alarms...)
 	fx.Regulars = append(fx.Regulars, next.Regulars...)
+	fx.Logins = append(fx.Logins, next.Logins...)
 	fx.AllowChanged = fx.AllowChanged || next.AllowChanged
 	fx.Allowed = append(fx.Allowed, next.Allowed...)
 	fx.Disallowed = append(fx.Disallowed, next.Disallowed...)

@@ -74,6 +74,12 @@ func lookUpType(name string) (typeInfo, bool) {
 		return typeInfo{"Repeat Offender", "event", "events", []string{"This address was blocked before and came back; a longer block needs no further step."}}, true
 	case "compromise", "account_compromise":
 		return typeInfo{"Possible Break-in", "event", "events", append([]string{"Someone logged in after many failures. If it was not you: lock the account, end its sessions, and look at what it ran."}, host[1:]...)}, true
+	case "new_country", "impossible_travel":
+		title := map[string]string{"new_country": "Login from a New Country", "impossible_travel": "Impossible Travel"}[name]
+		return typeInfo{title, "login", "logins", []string{
+			"Ask the person whose account this is: a journey, a VPN, a phone abroad?",
+			"If it was somebody else: lock the account, end its sessions, change its password and keys, and look at what it did.",
+		}}, true
 	case "sqli":
 		return request("SQL Injection", append(web, "Look into the database for accounts or rows that nobody made."))
 	case "nosqli":

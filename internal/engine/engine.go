@@ -55,6 +55,7 @@ type Engine struct {
 	sources   []string
 	sightings *sightings
 	answers   *answers
+	logins    *detect.Logins
 	series    series
 	clients   *anomaly.Stage // nil: off
 }
@@ -110,7 +111,7 @@ type seen struct {
 // New returns an engine.
 func New(cfg Config) *Engine {
 	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect),
-		sightings: &sightings{seed: rand.Uint64()}, answers: &answers{}, locate: cfg.Locate}
+		sightings: &sightings{seed: rand.Uint64()}, answers: &answers{}, logins: detect.NewLogins(), locate: cfg.Locate}
 	e.matcher.LocateBy(e.locate)
 	if !cfg.DetectOnly {
 		newID := cfg.NewID
@@ -198,6 +199,9 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	st.Parsed, st.Event = parsed, ev
 	st.Effects = decide.Effects{}
 	st.Matches = src.once(ev, e.matcher.Match(ev))
+	if ev.Type == sentinel.EventAuthOK {
+		st.Matches = e.login(ev, st.Matches, now)
+	}
 	e.stats.Matches += uint64(len(st.Matches))
 	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
 	if ev.Type == sentinel.EventHTTPAccess {
@@ -297,6 +301,7 @@ func (e *Engine) Tick(now time.Time) decide.Effects {
 		return decide.Effects{}
 	}
 	fx := e.decider.Tick(now)
+	fx.Logins = e.logins.Changed()
 	if e.series.set != nil && e.series.set.Advance(now) {
 		fx.Merge(e.deviations(now))
 	}

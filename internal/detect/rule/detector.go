@@ -10,10 +10,13 @@ const (
 	// is in no single event.
 	DetectorFloodDist = "flood_dist"
 	DetectorSiteDist  = "site_dist"
+	// DetectorNewCountry and DetectorTravel watch where users log in from.
+	DetectorNewCountry = "new_country"
+	DetectorTravel     = "impossible_travel"
 )
 
 // detectors are what a rule's detector may name.
-var detectors = []string{DetectorPayload, DetectorFloodDist, DetectorSiteDist}
+var detectors = []string{DetectorPayload, DetectorFloodDist, DetectorSiteDist, DetectorNewCountry, DetectorTravel}
 
 // Detectors lists the names that a rule's detector may have.
 func Detectors() []string { return append([]string(nil), detectors...) }
