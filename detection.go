@@ -27,6 +27,9 @@ type Detection struct {
 	// Rule identity, copied from the rule that fired.
 	RuleID, RuleName, Type, Group string
 	Description                   string
+	// Origin says where the rule comes from and who wrote it, for rules in
+	// another format; else it is empty.
+	Origin string
 	// Basis is shared by rules that see the same events, see RulePart.
 	Basis      string
 	Severity   Severity

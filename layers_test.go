@@ -27,6 +27,7 @@ var layers = map[string][]string{
 	// Rules: values in, values out.
 	"internal/parse":          {""},
 	"internal/detect/rule":    {""},
+	"internal/detect/sigma":   {"", "internal/detect/rule"},
 	"internal/detect":         {"", "internal/detect/rule"},
 	"internal/decide":         {""},
 	"internal/detect/anomaly": {""},
@@ -59,13 +60,13 @@ var layers = map[string][]string{
 	"internal/netnstest": {},
 
 	// What a configuration means to the rules; both programs on the host share it.
-	"internal/setup": {"", "rules", "internal/parse", "internal/detect/rule", "internal/decide", "internal/config"},
+	"internal/setup": {"", "rules", "internal/parse", "internal/detect/rule", "internal/detect/sigma", "internal/decide", "internal/config"},
 
 	// Programs join things.
-	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "models", "internal/decide", "internal/engine",
+	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "models", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
 		"internal/geo", "internal/control", "internal/host", "internal/metrics", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
-	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "models", "internal/train", "internal/simulate", "internal/decide", "internal/engine",
+	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "models", "internal/train", "internal/simulate", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/service", "packaging", // to put the agent in place and start it
 		"internal/enforce",                 // to open the firewall when the agent is dead
@@ -81,7 +82,7 @@ var layers = map[string][]string{
 }
 
 // pure are the packages without input, output and clock.
-var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/decide", "internal/engine"}
+var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/decide", "internal/engine"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "context", "log", "log/slog", "io/ioutil", "syscall"}
 

@@ -140,6 +140,8 @@ type RulePart struct {
 	// Written is the confidence as the rule has it, where marks of people on this
 	// host have lowered it; else 0.
 	Written float64 `json:"written,omitempty"`
+	// Origin says where a rule in another format comes from and who wrote it.
+	Origin string `json:"origin,omitempty"`
 	// Firings is N: firings after cooldown, or distinct templates.
 	Firings   int           `json:"firings"`
 	Last      time.Time     `json:"last"`

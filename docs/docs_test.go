@@ -13,6 +13,7 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/sigma"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/rules"
 )
@@ -106,6 +107,34 @@ func TestRuleExamples(t *testing.T) {
 	}
 	if ran < 8 {
 		t.Errorf("only %d tests of examples were run", ran)
+	}
+}
+
+// TestSigmaExamples: every example in Sigma's format loads.
+func TestSigmaExamples(t *testing.T) {
+	found := 0
+	for _, b := range blocks(t) {
+		if b.info != "yaml sigma" {
+			continue
+		}
+		docs, problems := rule.Documents(b.String(), []byte(b.text))
+		c := &sigma.Collection{}
+		for _, d := range docs {
+			problems = append(problems, c.Add(d)...)
+		}
+		rs, reports := c.Rules()
+		_, more := rule.Compile(rs)
+		for _, p := range append(problems, more...) {
+			t.Error(p)
+		}
+		for _, r := range reports {
+			if found++; !r.Loaded {
+				t.Errorf("%s: %q is not loaded: %s", b, r.Title, r.Reason)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("only %d documents were found", found)
 	}
 }
 

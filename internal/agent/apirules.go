@@ -17,7 +17,7 @@ const maxProblems = 100
 // Rules implements control.Agent.
 func (p *api) Rules(_ context.Context, _ control.Peer, q control.RulesParams) (*control.RulesResult, error) {
 	rs := p.agent().rules()
-	out := &control.RulesResult{Rules: []control.RuleRow{}, Problems: ruleProblems(rs)}
+	out := &control.RulesResult{Rules: []control.RuleRow{}, Problems: ruleProblems(rs), NotApplicable: rs.notApplicable()}
 	for _, x := range rs.all() {
 		if (q.Type != "" && x.rule.Type != q.Type) || (q.Severity != nil && x.rule.Severity != *q.Severity) {
 			continue
@@ -31,13 +31,16 @@ func (p *api) Rules(_ context.Context, _ control.Peer, q control.RulesParams) (*
 func (p *api) Rule(_ context.Context, _ control.Peer, q control.RuleParams) (*control.RuleResult, error) {
 	rs := p.agent().rules()
 	for _, x := range rs.all() {
-		if !strings.EqualFold(x.rule.ID, q.ID) {
+		if !strings.EqualFold(x.rule.ID, q.ID) && !x.rule.Called(q.ID) {
 			continue
 		}
 		out := &control.RuleResult{
 			RuleRow: rs.row(x), Description: x.rule.Description, Tags: x.rule.Tags, References: x.rule.References,
 			FalsePositives: x.rule.FalsePositives,
 			MITRE:          techniques(x.rule.Tags), YAML: source(x.rule),
+		}
+		if o := x.rule.Origin; o != nil {
+			out.Origin = &control.RuleOrigin{Format: o.Format, ID: o.ID, Author: o.Author, License: o.License, Status: o.Status}
 		}
 		return out, nil
 	}
@@ -92,7 +95,7 @@ func ruleProblems(rs *ruleSet) []control.RuleProblem {
 
 func (rs *ruleSet) status() control.RulesStatus {
 	return control.RulesStatus{
-		Loaded: rs.set.Len(), Disabled: len(rs.disabled), Skipped: rs.faults(), Problems: ruleProblems(rs),
+		Loaded: rs.set.Len(), Disabled: len(rs.disabled), Skipped: rs.faults(), NotApplicable: rs.notApplicable(), Problems: ruleProblems(rs),
 	}
 }
 

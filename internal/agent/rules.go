@@ -13,6 +13,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/sigma"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
@@ -27,6 +28,8 @@ type ruleSet struct {
 	matched  []atomic.Uint64
 	fired    []atomic.Uint64
 	verdicts map[string]store.Verdicts
+	// sigma says what became of documents in Sigma's format.
+	sigma []sigma.Report
 }
 
 // loadRules compiles the rules of a configuration. verdicts are what people said
@@ -42,7 +45,7 @@ func loadRules(cfg *config.Config, verdicts map[string]store.Verdicts) (*ruleSet
 		return nil, err
 	}
 	return &ruleSet{
-		set: r.Set, problems: r.Problems, disabled: r.Disabled,
+		set: r.Set, problems: r.Problems, disabled: r.Disabled, sigma: r.Sigma,
 		matched: make([]atomic.Uint64, r.Set.Len()), fired: make([]atomic.Uint64, r.Set.Len()), verdicts: verdicts,
 	}, nil
 }
@@ -94,8 +97,21 @@ func (rs *ruleSet) faults() int {
 	return n
 }
 
+// notApplicable counts the rules in Sigma's format that have no log here.
+func (rs *ruleSet) notApplicable() (n int) {
+	for _, r := range rs.sigma {
+		if !r.Loaded {
+			n++
+		}
+	}
+	return n
+}
+
 // report logs what was wrong.
 func (rs *ruleSet) report(log *slog.Logger) {
+	if n := len(rs.sigma); n > 0 {
+		log.Info("rules in Sigma's format", "documents", n, "not_applicable", rs.notApplicable())
+	}
 	for _, p := range rs.problems {
 		if p.Warning {
 			log.Warn("rule", "problem", p.Error())

@@ -222,6 +222,9 @@ type RulesStatus struct {
 	Loaded   int `json:"loaded"`
 	Disabled int `json:"disabled"`
 	Skipped  int `json:"skipped"`
+	// NotApplicable counts the rules in Sigma's format that have no log or no
+	// field here; they are no faults.
+	NotApplicable int `json:"not_applicable"`
 	// Problems are at most 100.
 	Problems []RuleProblem `json:"problems"`
 }
@@ -615,6 +618,8 @@ type RuleRow struct {
 type RulesResult struct {
 	Rules    []RuleRow     `json:"rules"`
 	Problems []RuleProblem `json:"problems"`
+	// NotApplicable is as in RulesStatus.
+	NotApplicable int `json:"not_applicable"`
 }
 
 // RuleParams names a rule.
@@ -633,6 +638,17 @@ type RuleResult struct {
 	FalsePositives []string `json:"false_positives"`
 	// YAML is the rule as it stands in its file.
 	YAML string `json:"yaml"`
+	// Origin is of rules in another format.
+	Origin *RuleOrigin `json:"origin,omitempty"`
+}
+
+// RuleOrigin says where a rule in another format comes from.
+type RuleOrigin struct {
+	Format  string `json:"format"`
+	ID      string `json:"id"`
+	Author  string `json:"author"`
+	License string `json:"license"`
+	Status  string `json:"status"`
 }
 
 // ReloadResult is what came of reading the configuration and the rules again.

@@ -16,7 +16,7 @@ import (
 
 func newRules(a *app) *cobra.Command {
 	return group("rules", "Detection rules: list, show, check and try them",
-		newRulesList(a), newRuleShow(a), newRulesLint(a), newRulesTest(a))
+		newRulesList(a), newRuleShow(a), newRulesLint(a), newRulesTest(a), newRulesImport(a))
 }
 
 func newRulesList(a *app) *cobra.Command {
@@ -77,6 +77,9 @@ func (a *app) rules(r *control.RulesResult) {
 			s.printf("\n  %s\n", s.paint(styleWarn, "Faults:"))
 		}
 		s.lines("    ", problemText(&r.Problems[i]))
+	}
+	if r.NotApplicable > 0 {
+		s.printf("\n  %s in Sigma's format not applicable here; sentinelctl rules lint says why.\n", plural(r.NotApplicable, "rule"))
 	}
 }
 
@@ -164,6 +167,10 @@ func (a *app) rule(r *control.RuleResult) {
 		row(label, strings.Join(strings.Fields(text), " "))
 	}
 	row("From:", place)
+	if o := r.Origin; o != nil {
+		row("Origin:", (&rule.Origin{Format: o.Format, ID: o.ID, Author: o.Author}).String())
+		row("Licence:", o.License)
+	}
 	row("So far:", fmt.Sprintf("%s, fired %s", plural(r.Matches, "matche"), plural(r.Fired, "time")))
 	if r.YAML != "" {
 		s.printf("\n")
@@ -189,9 +196,9 @@ func (a *app) pickRules(paths []string) (set *rule.Set, picked []*rule.Rule, pro
 		for i := range rs.Set.Len() {
 			picked = append(picked, rs.Set.Rule(i))
 		}
-		return rs.Set, picked, rs.Problems, nil
+		return rs.Set, picked, append(rs.Problems, rs.NotApplicable()...), nil
 	}
-	problems = slices.DeleteFunc(rs.Problems, func(p rule.Problem) bool { return !slices.Contains(rs.AlsoFiles, p.File) })
+	problems = slices.DeleteFunc(append(rs.Problems, rs.NotApplicable()...), func(p rule.Problem) bool { return !slices.Contains(rs.AlsoFiles, p.File) })
 	return rs.Set, rs.Also, problems, nil
 }
 

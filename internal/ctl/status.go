@@ -229,6 +229,9 @@ func (a *app) rulesText(r *control.RulesStatus) string {
 	if r.Skipped > 0 {
 		text += ", " + a.out.paint(styleWarn, fmt.Sprintf("%d skipped for faults", r.Skipped)) + " (sentinelctl rules list)"
 	}
+	if r.NotApplicable > 0 {
+		text += fmt.Sprintf(", %d not applicable here (sentinelctl rules lint)", r.NotApplicable)
+	}
 	return text
 }
 

@@ -194,7 +194,7 @@ func (c *openCase) addRule(det *sentinel.Detection) (added, rescore bool) {
 	t := &c.threat
 	part := sentinel.RulePart{
 		ID: keep(det.RuleID, maxNameBytes), Name: keep(det.RuleName, maxNameBytes),
-		Severity: min(det.Severity, sentinel.Critical), Confidence: unit(det.Confidence), Written: unit(det.Written),
+		Origin: keep(det.Origin, maxNameBytes), Severity: min(det.Severity, sentinel.Critical), Confidence: unit(det.Confidence), Written: unit(det.Written),
 		Last: det.Time, Count: max(det.Count, 1), Threshold: det.Threshold, Window: det.Window,
 		Advisory: det.Advisory, NoBlock: det.NoBlock, Deterministic: det.Deterministic, Basis: cut(det.Basis, maxNameBytes),
 		Limit: det.Limit, LimitOnly: det.LimitOnly, Raised: det.Raised,

@@ -273,6 +273,9 @@ func ruleLine(r sentinel.RulePart) string {
 	case !r.Limit.IsZero():
 		line += " (it asks for slowing to " + r.Limit.String() + " first)"
 	}
+	if r.Origin != "" {
+		line += "; " + plain(r.Name) + ", " + plain(r.Origin)
+	}
 	return line
 }
 

@@ -361,7 +361,7 @@ func (d *Detector) sequences(ev *sentinel.Event, m *rule.Matcher) {
 // step counts one match of a step.
 func (d *Detector) step(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *rule.Match) {
 	c := p.main
-	key, ok := d.key(c, ev, mt)
+	key, ok := d.keyBy(c, p.stepKeys[mt.Step], ev, mt)
 	if !ok {
 		d.stats.Keyless++
 		return

@@ -29,6 +29,9 @@ func (d *Detector) fire(p *plan, e *entry, ev *sentinel.Event, m *rule.Matcher, 
 	if e != nil && p.cooldown > 0 {
 		d.fell(e, p)
 	}
+	if p.r.Hidden {
+		return
+	}
 	res.Fired = true
 	res.Detection = d.detection(p, ev, m, mt, res.Count)
 	res.Scope, res.Key = res.Detection.Scope, res.Detection.Key
@@ -72,7 +75,7 @@ func (d *Detector) detection(p *plan, ev *sentinel.Event, m *rule.Matcher, mt *r
 	r := p.r
 	det := &sentinel.Detection{
 		Time: d.now.at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Description: r.Description,
-		Severity: r.Severity, Confidence: r.Confidence, Written: r.Written,
+		Origin: r.Origin.String(), Severity: r.Severity, Confidence: r.Confidence, Written: r.Written,
 		Advisory: r.Advisory, Deterministic: r.Deterministic, NoBlock: r.NoBlock(), BlockFor: r.BlockFor(), Basis: r.Basis,
 		Limit: r.Limit(), LimitOnly: r.LimitOnly(),
 		Tags:   r.Tags, // of the rule, which nobody changes
@@ -118,6 +121,9 @@ func (p *plan) about(ev *sentinel.Event, mt *rule.Match) (addr netip.Addr, netwo
 		return addr, sentinel.Entity(addr), ""
 	}
 	k := p.main.key
+	if mt.Step >= 0 && int(mt.Step) < len(p.stepKeys) {
+		k = p.stepKeys[mt.Step]
+	}
 	switch k.addr {
 	case rule.SrcIP:
 		return addr, scope(addr, k), ""

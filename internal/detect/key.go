@@ -10,7 +10,11 @@ import (
 // key makes the key of a counter for the event in hand. It reports false if the
 // event lacks a field of the group: such an event does not count.
 func (d *Detector) key(c *counter, ev *sentinel.Event, mt *rule.Match) (uint64, bool) {
-	k := c.key
+	return d.keyBy(c, c.key, ev, mt)
+}
+
+// keyBy is key with other fields than the counter's own.
+func (d *Detector) keyBy(c *counter, k *keyFn, ev *sentinel.Event, mt *rule.Match) (uint64, bool) {
 	captured := mt.Addr.IsValid() || mt.User != ""
 	if captured || k.tick != d.tick {
 		hash, ok := k.seed, true

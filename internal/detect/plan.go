@@ -95,6 +95,8 @@ type plan struct {
 	ratio     float64
 	guards    []*counter
 	steps     int // of a sequence
+	// stepKeys are the keys of steps that have fields of their own, by step.
+	stepKeys []*keyFn
 	// classes are those of the sequence's steps.
 	classes []int
 	feeds   []feed
@@ -264,6 +266,9 @@ func (p *planner) sequence(pl *plan, n int, s *rule.Sequence) {
 	pl.window, pl.shown, pl.threshold = max(seconds(s.Within), 1), s.Within, sum(counts)
 	pl.main = p.counter(counterID{kind: kindSteps, key: p.key(s.By, s.V4, s.V6), class: p.newClass(fmt.Sprintf("%s %v %t", pl.r.ID, counts, s.Ordered)), window: pl.window})
 	pl.main.steps = newSteps(counts, s.Ordered, pl.window)
+	for _, st := range s.Steps {
+		pl.stepKeys = append(pl.stepKeys, p.like(pl.main.key, st.By))
+	}
 	for i, g := range s.Unless {
 		same := g.Same
 		if len(same) == 0 {
@@ -312,11 +317,7 @@ func (p *planner) counter(id counterID) *counter {
 // key returns the key function of a group.
 func (p *planner) key(fields []rule.Field, v4, v6 int) *keyFn {
 	k := &keyFn{fields: fields, v4: maskBits(v4, 32, 32), v6: maskBits(v6, 128, 64)}
-	for _, f := range fields {
-		if f == rule.SrcIP || k.addr == rule.NoField && f == rule.PeerIP {
-			k.addr = f
-		}
-	}
+	k.findAddr()
 	for _, old := range p.keys {
 		if slices.Equal(old.fields, k.fields) && old.v4 == k.v4 && old.v6 == k.v6 {
 			return old
@@ -328,6 +329,26 @@ func (p *planner) key(fields []rule.Field, v4, v6 int) *keyFn {
 	k.seed = p.d.hash.word(k.seed, uint64(k.v4)<<8|uint64(k.v6))
 	p.keys = append(p.keys, k)
 	return k
+}
+
+// like returns a key function that gives other fields the keys of k; k itself
+// without any.
+func (p *planner) like(k *keyFn, fields []rule.Field) *keyFn {
+	if len(fields) == 0 {
+		return k
+	}
+	other := &keyFn{fields: fields, v4: k.v4, v6: k.v6, seed: k.seed}
+	other.findAddr()
+	return other
+}
+
+// findAddr notes which field is the attacker's address.
+func (k *keyFn) findAddr() {
+	for _, f := range k.fields {
+		if f == rule.SrcIP || k.addr == rule.NoField && f == rule.PeerIP {
+			k.addr = f
+		}
+	}
 }
 
 // name says what the key is made of.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/sigma"
 	"github.com/sentinel-ai/sentinel-ai/rules"
 )
 
@@ -24,6 +25,10 @@ type Rules struct {
 	// compiled, and AlsoFiles the files that they are from.
 	Also      []*rule.Rule
 	AlsoFiles []string
+	// Sigma says what became of the documents in Sigma's format.
+	Sigma []sigma.Report
+	// overrides are those of Options.Also.
+	overrides []*rule.Override
 }
 
 // Options say what to read besides what the configuration names.
@@ -50,23 +55,26 @@ func LoadRules(cfg *config.Config, o Options) (*Rules, error) {
 	rs := &Rules{}
 	dirs := cfg.Detection.Rules
 	var all []*rule.Rule
+	var overrides []*rule.Override
 	if dirs.Enabled {
 		builtin, problems := rules.Load()
 		rs.problem(problems)
-		custom, problems := readDir(dirs.CustomDir, rule.ParseFile)
-		rs.problem(problems)
-		for _, r := range custom {
-			r.Custom = true
-		}
+		var rr ruleReader
+		rs.problem(readTree(dirs.CustomDir, rr.file))
+		custom, reports := rr.rules()
+		rs.Sigma, overrides = append(rs.Sigma, reports...), rr.overrides
 		all = append(builtin, custom...)
 	}
 	rs.disabledUnknown(cfg, all)
 	if err := rs.readAlso(o.Also); err != nil {
 		return nil, err
 	}
+	for _, o := range append(overrides, rs.overrides...) {
+		rs.problem(o.Apply(append(slices.Clip(all), rs.Also...)))
+	}
 	all = slices.DeleteFunc(all, func(r *rule.Rule) bool {
 		replaced := r.Custom && rs.also(r.ID)
-		off := !r.Enabled || slices.Contains(dirs.Disabled, r.ID)
+		off := !r.Enabled || slices.ContainsFunc(dirs.Disabled, r.Called)
 		if off && !rs.also(r.ID) {
 			rs.Disabled = append(rs.Disabled, r)
 		}
@@ -111,7 +119,7 @@ func (rs *Rules) also(id string) bool {
 // disabledUnknown warns of ids that are switched off and belong to no rule.
 func (rs *Rules) disabledUnknown(cfg *config.Config, all []*rule.Rule) {
 	for _, id := range cfg.Detection.Rules.Disabled {
-		if !slices.ContainsFunc(all, func(r *rule.Rule) bool { return r.ID == id }) {
+		if !slices.ContainsFunc(all, func(r *rule.Rule) bool { return r.Called(id) }) {
 			rs.problem([]rule.Problem{{
 				File: cfg.File(), RuleID: id, Message: "detection.rules.disabled names a rule that does not exist", Warning: true,
 			}})
@@ -126,18 +134,17 @@ func (rs *Rules) readAlso(paths []string) error {
 	if err != nil {
 		return err
 	}
+	var rr ruleReader
 	for _, f := range files {
 		data, err := readFile(f, rule.MaxFile)
 		if err != nil {
 			return err
 		}
-		got, problems := rule.ParseFile(f, data)
-		for _, r := range got {
-			r.Custom = true
-		}
-		rs.Also, rs.AlsoFiles = append(rs.Also, got...), append(rs.AlsoFiles, f)
-		rs.problem(problems)
+		rs.AlsoFiles = append(rs.AlsoFiles, f)
+		rs.problem(rr.file(f, data))
 	}
+	got, reports := rr.rules()
+	rs.Also, rs.Sigma, rs.overrides = got, append(rs.Sigma, reports...), rr.overrides
 	return nil
 }
 

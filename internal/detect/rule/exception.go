@@ -28,7 +28,7 @@ func (c *compiler) exceptions() {
 		root := c.node(c.filled(e.Match), false)
 		used := false
 		for i, r := range c.set.rules {
-			if slices.ContainsFunc(e.Rules, func(p string) bool { return matchesID(p, r.ID) }) {
+			if slices.ContainsFunc(e.Rules, func(p string) bool { return matchesID(p, r.ID) || r.Called(p) }) {
 				c.set.exc[i] = append(c.set.exc[i], exception{e.Expires, root})
 				used = true
 			}

@@ -13,44 +13,83 @@ import (
 // problems. Documents with a fault are left out and named; the others load.
 func ParseFile(name string, data []byte) ([]*Rule, []Problem) {
 	var rules []*Rule
-	problems := eachDocument(name, data, func(r *reader, n *yaml.Node) {
-		rule := r.rule(n)
-		if rule != nil && !r.failed() {
+	docs, problems := Documents(name, data)
+	for _, d := range docs {
+		rule, ps := ParseDocument(d)
+		if rule != nil {
 			rules = append(rules, rule)
 		}
-	})
+		problems = append(problems, ps...)
+	}
+	sortProblems(problems)
 	return rules, problems
+}
+
+// ParseDocument reads a rule. It is nil if it has a fault.
+func ParseDocument(d Document) (*Rule, []Problem) {
+	r := d.reader()
+	rule := r.rule(d.Root)
+	if r.failed() {
+		rule = nil
+	}
+	return rule, r.problems
 }
 
 // ParseExceptions reads a file of exceptions that stand outside rules: one
 // document each, with the keys rules, match, reason and expires.
 func ParseExceptions(name string, data []byte) ([]Exception, []Problem) {
 	var out []Exception
-	problems := eachDocument(name, data, func(r *reader, n *yaml.Node) {
-		e := r.exception(n, true)
+	docs, problems := Documents(name, data)
+	for _, d := range docs {
+		r := d.reader()
+		e := r.exception(d.Root, true)
 		if !r.failed() {
 			out = append(out, e)
 		}
-	})
+		problems = append(problems, r.problems...)
+	}
+	sortProblems(problems)
 	return out, problems
 }
 
-// eachDocument calls f for each document of a file.
-func eachDocument(name string, data []byte, f func(*reader, *yaml.Node)) []Problem {
-	if len(data) > MaxFile {
-		return []Problem{{File: name, Message: fmt.Sprintf("the file has %d bytes; at most %d are allowed", len(data), MaxFile)}}
+// Document is one YAML document of a file.
+type Document struct {
+	// File is the name that stands in problems; Offset how many lines come
+	// before the document.
+	File   string
+	Offset int
+	Root   *yaml.Node
+}
+
+// Keys lists the keys of a document that is a mapping.
+func (d Document) Keys() []string {
+	var out []string
+	if d.Root.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(d.Root.Content); i += 2 {
+			out = append(out, d.Root.Content[i].Value)
+		}
 	}
-	var problems []Problem
+	return out
+}
+
+func (d Document) reader() *reader { return &reader{file: d.File, offset: d.Offset} }
+
+// Documents cuts a file into its documents. Those that are no YAML are left out
+// and named.
+func Documents(name string, data []byte) (docs []Document, problems []Problem) {
+	if len(data) > MaxFile {
+		return nil, []Problem{{File: name, Message: fmt.Sprintf("the file has %d bytes; at most %d are allowed", len(data), MaxFile)}}
+	}
 	for _, d := range split(data) {
 		r := &reader{file: name, offset: d.line}
 		if len(d.text) > MaxDoc {
 			r.problem(nil, "the document that begins on line %d has %d bytes; at most %d are allowed", d.line+1, len(d.text), MaxDoc)
 		} else if n := r.load(d.text); n != nil {
-			f(r, n)
+			docs = append(docs, Document{name, d.line, n})
 		}
 		problems = append(problems, r.problems...)
 	}
-	return problems
+	return docs, problems
 }
 
 type document struct {

@@ -70,7 +70,8 @@ func direct(c *Cond) bool {
 			return
 		}
 		switch l.field {
-		case Message, Raw, XFF, HTTPReferer, HTTPUserAgent, HTTPPathMasked:
+		case Message, Raw, XFF, HTTPReferer, HTTPUserAgent, HTTPPathMasked, ExecImage, ExecCmdline, ExecCwd, ExecParentImage,
+			ExecParentCmdline, FilePath, Audit:
 			ok = ok && l.op == opExists
 			return
 		}

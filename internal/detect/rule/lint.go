@@ -84,7 +84,7 @@ func (s *Set) lint(i int, r *Rule) LintResult {
 			warn(e.Line, "an exception expires on %s", e.Expires.Format(time.DateOnly))
 		}
 	}
-	if len(r.Tests) == 0 {
+	if len(r.Tests) == 0 && r.Origin == nil {
 		warn(r.Line, "the rule has no tests")
 	}
 	return res

@@ -45,13 +45,23 @@ func require(c *Cond) (requirement, bool) {
 		return best, found
 	case condAny:
 		var sum requirement
+		seen := map[literal]bool{}
 		for _, k := range c.kids {
 			r, ok := require(k)
 			if !ok {
 				return sum, false
 			}
-			sum.literals = append(sum.literals, r.literals...)
 			sum.p += r.p
+			for _, l := range r.literals {
+				// The views of a text have the same literals: these do not add up.
+				g := groupOf(l.field)
+				if once := (literal{Field(g), ViewRaw, l.text}); !seen[once] {
+					seen[once] = true
+				} else {
+					sum.p -= weights{target: g == groupTarget}.rarity(l.text)
+				}
+			}
+			sum.literals = append(sum.literals, r.literals...)
 		}
 		return sum, sum.p < usual && len(sum.literals) <= maxLiterals
 	case condNot:
@@ -107,6 +117,14 @@ func requireLeaf(l *leaf) (requirement, bool) {
 			t = w.window(t)
 			r.literals = append(r.literals, literal{l.field, l.view, t})
 			r.p += w.rarity(t)
+		}
+	}
+	switch l.field {
+	case Program, Source, Host:
+		r.p += 0.5 // one more text to search, if only for this
+	case HTTPMethod:
+		if slices.ContainsFunc(r.literals, func(l literal) bool { return l.text == "get" || l.text == "post" || l.text == "head" }) {
+			r.p++ // nearly all requests have it
 		}
 	}
 	return r, true

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
@@ -70,6 +71,37 @@ type Rule struct {
 	// Custom is set by the caller for rules that are not built in: a custom
 	// rule replaces a built-in one of the same id.
 	Custom bool
+	// Origin is nil for rules in the engine's own format.
+	Origin *Origin
+	// Hidden: its firings are steps of sequences only; they are not shown.
+	Hidden bool
+}
+
+// Origin says where a rule in another format comes from.
+type Origin struct {
+	// Format is "Sigma"; ID, Author, License and Status are as its file has them.
+	Format, ID, Author, License, Status string
+}
+
+// String is "Sigma rule ID by AUTHOR"; empty for nil.
+func (o *Origin) String() string {
+	if o == nil {
+		return ""
+	}
+	s := o.Format + " rule"
+	if o.ID != "" {
+		s += " " + o.ID
+	}
+	if o.Author != "" {
+		s += " by " + o.Author
+	}
+	return s
+}
+
+// Called reports whether a name is the rule's id or, in any letters, the id that
+// it has in its origin.
+func (r *Rule) Called(name string) bool {
+	return r.ID == name || r.Origin != nil && r.Origin.ID != "" && strings.EqualFold(r.Origin.ID, name)
 }
 
 // NoBlock reports whether the rule lists actions and neither block_ip nor
@@ -137,7 +169,8 @@ func (m Mode) String() string {
 
 // Aggregation counts matches by key.
 type Aggregation struct {
-	// GroupBy is never empty and holds no multi-valued field.
+	// GroupBy holds no multi-valued field. Without any field all events are one
+	// group.
 	GroupBy []Field
 	// V4 and V6 are the prefix lengths that address fields of the key are
 	// masked to.
@@ -189,6 +222,9 @@ type Step struct {
 	When *Cond
 	// Count is how many matches complete the step, at least 1.
 	Count int
+	// By, unless nil, are the fields of this step's events that hold what By of
+	// the sequence is in the others; of the same kinds, in the same order.
+	By []Field
 }
 
 // Guard stops a sequence at completion if an event like it happened.
