@@ -32,7 +32,7 @@ type analyzeFlags struct {
 }
 
 func newAI(a *app) *cobra.Command {
-	return group("ai", "Analyze old logs, explain threats, show what is usual", newAnalyze(a), newExplain(a), newBaselines(a), newForget(a))
+	return group("ai", "Analyze old logs, explain threats, show what is usual, train models", newAnalyze(a), newExplain(a), newBaselines(a), newForget(a), newGenerate(a), newTrain(a), newEvaluate(a))
 }
 
 func newAnalyze(a *app) *cobra.Command {

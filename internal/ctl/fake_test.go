@@ -265,7 +265,9 @@ func (f *fake) Discover(context.Context, control.Peer) (*control.DiscoverResult,
 
 // anomaly is one log that is known and one that is being learned.
 func (f *fake) anomaly() control.AnomalyStatus {
-	return control.AnomalyStatus{Enabled: true, Sources: []control.AnomalySource{
+	return control.AnomalyStatus{Enabled: true, Clients: &control.AnomalyClients{
+		Learning: true, Percent: 43, Judged: 3_812, Remembered: 1_024, Fitted: clock.Add(-9 * time.Hour),
+	}, Sources: []control.AnomalySource{
 		{Source: "/var/log/nginx/access.log", Percent: 100, Since: clock.Add(-30 * 24 * time.Hour), Bins: 8_512, Deviated: clock.Add(-5 * time.Hour)},
 		{Source: "/var/log/auth.log", Learning: true, Percent: 43, Since: clock.Add(-3 * 24 * time.Hour), Bins: 860},
 	}}
