@@ -8,7 +8,6 @@ import (
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
-	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 )
 
@@ -259,7 +258,10 @@ func (s *scenario) run(r *runner) (f found, err error) {
 	if err != nil {
 		return f, err
 	}
-	e := engine.New(r.config(false))
+	e, err := r.engine(false, 7*24*time.Hour)
+	if err != nil {
+		return f, err
+	}
 	src := e.NewSource(s.source, parse.Config{Type: typ, Location: time.UTC})
 	blocked := map[netip.Prefix]bool{}
 	n := 0

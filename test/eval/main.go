@@ -85,9 +85,15 @@ func run(opt options) error {
 	}
 	now := time.Now()
 	off, on := &runner{set: set, now: now}, &runner{set: set, now: now, anomaly: true}
-	_, without := judgeAll(off, cases)
-	verdictsOn, with := judgeAll(on, cases)
-	if err := dump(opt.dump, verdictsOn); err != nil {
+	_, without, err := judgeAll(off, cases)
+	if err != nil {
+		return err
+	}
+	verdicts, with, err := judgeAll(on, cases)
+	if err != nil {
+		return err
+	}
+	if err := dump(opt.dump, verdicts); err != nil {
 		return err
 	}
 
@@ -96,7 +102,15 @@ func run(opt options) error {
 	if err != nil {
 		return err
 	}
-	tables = append(tables, wholeLogs(cases, off, on), timesToDetect(cases, on), slow, with.notFound(known))
+	logs, err := wholeLogs(cases, off, on)
+	if err != nil {
+		return err
+	}
+	times, err := timesToDetect(cases, on)
+	if err != nil {
+		return err
+	}
+	tables = append(tables, logs, times, slow, with.notFound(known))
 	fmt.Printf("%d rules, %d cases\n", set.Len(), len(cases))
 	if err := printTables(os.Stdout, tables); err != nil {
 		return err
@@ -113,14 +127,16 @@ func run(opt options) error {
 }
 
 // judgeAll judges every case and adds up.
-func judgeAll(r *runner, cases []*Case) ([]Verdict, *score) {
-	sc := newScore()
-	out := make([]Verdict, len(cases))
+func judgeAll(r *runner, cases []*Case) (out []Verdict, sc *score, err error) {
+	sc = newScore()
+	out = make([]Verdict, len(cases))
 	for i, c := range cases {
-		out[i] = r.judge(c)
+		if out[i], err = r.judge(c); err != nil {
+			return nil, nil, err
+		}
 		sc.add(c, out[i])
 	}
-	return out, sc
+	return out, sc, nil
 }
 
 // dump writes verdicts, a JSON object a line.

@@ -7,9 +7,11 @@ import (
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+	"github.com/sentinel-ai/sentinel-ai/models"
 )
 
 // Verdict is what the engine said about a case.
@@ -42,17 +44,31 @@ type runner struct {
 	anomaly bool
 }
 
-// config is that of a new engine. Nobody is protected: attackers in the cases have
-// private addresses, too.
-func (r *runner) config(detectOnly bool) engine.Config {
-	return engine.Config{
+// engine returns one that has seen nothing. Nobody is protected: attackers in the
+// cases have private addresses, too. learning is how long the anomaly stage, if
+// it is on, only learns.
+func (r *runner) engine(detectOnly bool, learning time.Duration) (*engine.Engine, error) {
+	e := engine.New(engine.Config{
 		Set: r.set, Detect: detect.DefaultConfig(), Decide: decide.DefaultConfig(),
 		Allow: decide.NewAllowlist(nil), DetectOnly: detectOnly,
+	})
+	if !r.anomaly || detectOnly {
+		return e, nil
 	}
+	model, err := models.Forest()
+	if err != nil {
+		return nil, err
+	}
+	e.WatchClients(anomaly.New(anomaly.Config{Model: model, Learning: learning, Sensitivity: anomaly.SensitivityMedium, MaxClients: 4096}))
+	e.WatchSeries(anomaly.NewSeries(anomaly.SeriesConfig{Location: time.UTC, Learning: learning, Sensitivity: anomaly.SensitivityMedium}))
+	return e, nil
 }
 
-func (r *runner) judge(c *Case) Verdict {
-	e := engine.New(r.config(true))
+func (r *runner) judge(c *Case) (Verdict, error) {
+	e, err := r.engine(true, 0)
+	if err != nil {
+		return Verdict{}, err
+	}
 	typ, err := parse.ParseType(c.Source)
 	if err != nil {
 		typ = sentinel.TypeAuto
@@ -98,7 +114,7 @@ func (r *runner) judge(c *Case) Verdict {
 			v.Hits++
 		}
 	}
-	return v
+	return v, nil
 }
 
 func text(a netip.Addr) string {

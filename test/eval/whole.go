@@ -9,7 +9,6 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
-	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 )
 
@@ -35,10 +34,17 @@ type outcome struct {
 	anyAlert, anyBlock int
 }
 
+// shortLearning is how long the anomaly stage learns from a whole log; the logs
+// are too short for the usual seven days.
+const shortLearning = 24 * time.Hour
+
 // watch reads a log from beginning to end. alertFrom is the least severity that
 // counts as an alert.
-func (r *runner) watch(source string, lines []string, alertFrom sentinel.Severity) *outcome {
-	e := engine.New(r.config(false))
+func (r *runner) watch(source string, lines []string, alertFrom sentinel.Severity) (*outcome, error) {
+	e, err := r.engine(false, shortLearning)
+	if err != nil {
+		return nil, err
+	}
 	typ, err := parse.ParseType(source)
 	if err != nil {
 		typ = sentinel.TypeAuto
@@ -65,7 +71,7 @@ func (r *runner) watch(source string, lines []string, alertFrom sentinel.Severit
 			o.take(e.Tick(at), at, alertFrom)
 		}
 	}
-	return o
+	return o, nil
 }
 
 func (o *outcome) take(fx decide.Effects, at time.Time, alertFrom sentinel.Severity) {
@@ -101,10 +107,10 @@ var realLogs = []string{"benign_blog", "benign_judge", "benign_nasa", "benign_sy
 // wholeLogs reads each real log as one, as the agent would have: the single
 // cases begin with nothing remembered, so that what builds up over a day is only
 // seen here.
-func wholeLogs(cases []*Case, off, on *runner) table {
+func wholeLogs(cases []*Case, off, on *runner) (table, error) {
 	t := table{
 		title: "Real, harmless logs, each from beginning to end",
-		about: "Addresses blocked is what counts: somebody was kept out for nothing. Threats are at or above MEDIUM; below it nobody is told. An address-day is one address on one day.",
+		about: "Addresses blocked is what counts: somebody was kept out for nothing. Threats are at or above MEDIUM; below it nobody is told. The anomaly stage learns for a day only, since the logs are short, and for 2,000 windows as always. An address-day is one address on one day.",
 		head:  []string{"log", "lines", "addresses", "address-days", "threats", "with anomaly", "blocked", "with anomaly", "at most per 10,000 address-days"},
 		words: 1,
 	}
@@ -119,7 +125,14 @@ func wholeLogs(cases []*Case, off, on *runner) table {
 		if lines == nil {
 			continue
 		}
-		a, b := off.watch(source, lines, sentinel.Medium), on.watch(source, lines, sentinel.Medium)
+		a, err := off.watch(source, lines, sentinel.Medium)
+		if err != nil {
+			return t, err
+		}
+		b, err := on.watch(source, lines, sentinel.Medium)
+		if err != nil {
+			return t, err
+		}
 		days, blocked, blockedOn := 0, 0, 0
 		for p, h := range a.hosts {
 			days += len(h.days)
@@ -129,7 +142,7 @@ func wholeLogs(cases []*Case, off, on *runner) table {
 		t.rows = append(t.rows, []string{suite, fmt.Sprint(len(lines)), fmt.Sprint(len(a.hosts)), fmt.Sprint(days),
 			fmt.Sprint(a.alerts()), fmt.Sprint(b.alerts()), fmt.Sprint(blocked), fmt.Sprint(blockedOn), upperBound(blockedOn, days)})
 	}
-	return t
+	return t, nil
 }
 
 // upperBound is how many of 10,000 there are at most, at 95 %: 3/n where none
@@ -161,7 +174,7 @@ func bit(b bool) int {
 
 // timesToDetect says after how many of an attacker's lines, and how long after
 // the first, it was reported and blocked, in sequences that name attackers.
-func timesToDetect(cases []*Case, r *runner) table {
+func timesToDetect(cases []*Case, r *runner) (table, error) {
 	t := table{
 		title: "Time to detect, in sequences",
 		about: "Lines and seconds from an attacker's first line in the sequence to the first threat about it, and to its block. Many sequences begin in the middle of an attack, and hold harmless lines of the same address.",
@@ -184,7 +197,10 @@ func timesToDetect(cases []*Case, r *runner) table {
 			f = &figures{}
 			by[c.Suite], names = f, append(names, c.Suite)
 		}
-		o := r.watch(c.Source, c.lines(), sentinel.Info)
+		o, err := r.watch(c.Source, c.lines(), sentinel.Info)
+		if err != nil {
+			return t, err
+		}
 		for _, w := range wants(&c.Expect) {
 			a, err := netip.ParseAddr(w.ip)
 			if err != nil {
@@ -211,7 +227,7 @@ func timesToDetect(cases []*Case, r *runner) table {
 			quantile(f.lines, 0.5), quantile(f.lines, 0.95), quantile(f.seconds, 0.5), quantile(f.seconds, 0.95),
 			quantile(f.blocks, 0.5), quantile(f.blocks, 0.95)})
 	}
-	return t
+	return t, nil
 }
 
 // quantile is the smallest value that a share q of all does not exceed.
