@@ -56,7 +56,7 @@ var metrics = [NumMetrics]struct {
 	NewIPShare:    {"new_ip_share", "addresses never seen before", kindRatio, 0.2},
 	PathEntropy:   {"path_entropy", "spread over paths", kindBits, 2},
 	Bytes:         {"bytes", "bytes sent", kindBytes, 10 << 20},
-	AuthFail:      {"auth_fail", "failed logins", kindCount, 10},
+	AuthFail:      {"auth_fail", "failed logins", kindCount, 5},
 	GeoDivergence: {"geo_divergence", "countries unlike usual", kindRatio, 0.1},
 	Top1Share:     {"top1_ip_share", "of one address", kindRatio, 0.3},
 }
