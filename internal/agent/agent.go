@@ -114,6 +114,7 @@ type Agent struct {
 	file, cfg *config.Config
 	set       *ruleSet
 	collector *collect.Collector
+	sockets   *collect.Sockets
 	restart   context.CancelFunc // ends the collectors in use, for a reload
 	alarms    []control.Alarm    // newest last
 	gen       int
@@ -165,6 +166,7 @@ func New(ctx context.Context, opt Options) (*Agent, error) {
 		gone:    make(chan struct{}),
 		feeds:   make(map[string]*feed),
 		tally:   newTally(),
+		sockets: collect.NewSockets(opt.Logger.With("part", "collect")),
 	}
 	a.admins, a.names = newAdmins(opt.Utmp, opt.Sessions), host.NewNames()
 	cfg := a.withRuntime(opt.Config)
@@ -236,6 +238,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	fail := make(chan error, 4)
 	readers.Go(func() error {
 		defer close(batches)
+		defer a.sockets.Close()
 		return a.collect(read, batches)
 	})
 	loop.Go(func() error { return a.loop(read, batches) })

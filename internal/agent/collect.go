@@ -7,6 +7,7 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/collect"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
 )
 
 // collect runs collectors until ctx ends: a new one after each reload, which
@@ -21,7 +22,9 @@ func (a *Agent) collect(ctx context.Context, out chan sentinel.Batch) error {
 			return fmt.Errorf("reading positions: %w", err)
 		}
 		cfg := a.config()
+		a.sockets.Keep(listens(cfg))
 		c, err := collect.New(collect.Config{
+			Sockets:    a.sockets,
 			Sources:    a.sourcesOf(cfg),
 			BatchLines: cfg.Performance.BatchSize,
 			Logger:     a.log.With("part", "collect"),
@@ -53,6 +56,16 @@ func (a *Agent) collect(ctx context.Context, out chan sentinel.Batch) error {
 		}
 	}
 	return nil
+}
+
+// listens are the sources that are sockets.
+func listens(cfg *config.Config) (paths []string) {
+	for _, s := range cfg.Logs.Sources {
+		if sentinel.IsListen(s.Path) {
+			paths = append(paths, s.Path)
+		}
+	}
+	return paths
 }
 
 // drain takes in the batches that wait, after their sender has ended. Engine's

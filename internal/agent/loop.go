@@ -160,8 +160,10 @@ func (a *Agent) batch(b sentinel.Batch) {
 	f.counts.add(n)
 	f.counts.recognised.Add(recognised)
 	a.pending.count(n)
-	a.pending.position(b.Next)
-	if len(b.Lines) > 0 {
+	if b.Next.Source != "" { // of a socket there is no position, and nothing to read again
+		a.pending.position(b.Next)
+	}
+	if len(b.Lines) > 0 && b.Next.Source != "" {
 		a.pending.spans = append(a.pending.spans, b.Span())
 	}
 	if (a.admins.changed || a.keys.changed) && !time.Now().Before(a.pace.allowed) {

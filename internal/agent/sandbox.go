@@ -68,6 +68,15 @@ func (a *Agent) needs(cfg *config.Config) sandbox.Config {
 			break
 		}
 	}
+	for _, path := range listens(cfg) {
+		switch l, err := sentinel.ParseListen(path); {
+		case err != nil: // checked before the configuration was taken
+		case l.Network == "tcp":
+			c.Bind = append(c.Bind, l.Addr.Port())
+		case l.Path != "":
+			c.Write = append(c.Write, filepath.Dir(l.Path))
+		}
+	}
 	a.needsFirewall(&c)
 	if len(c.Programs) > 0 {
 		// Their libraries.
@@ -129,6 +138,9 @@ func (a *Agent) reads(cfg *config.Config) []string {
 				out = append(out, s.Path)
 			}
 			continue // the host's own is below logRoots
+		}
+		if sentinel.IsListen(s.Path) {
+			continue
 		}
 		out = append(out, place(s.Path))
 		if target, ok := link(s.Path); ok {

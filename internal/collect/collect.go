@@ -30,7 +30,8 @@ import (
 type Source struct {
 	// ID names the source. Empty means Path, or JournalID without one.
 	ID string
-	// Path is an absolute path of a file, or a pattern of filepath.Match. Each
+	// Path is an absolute path of a file, a pattern of filepath.Match, or a socket
+	// as sentinel.ParseListen reads it, which Config.Sockets must have. Each
 	// file that a pattern matches is a source of its own, whose id is its path.
 	// Of a journal it is the directory of its files; empty is the host's own.
 	Path string
@@ -65,6 +66,8 @@ type Config struct {
 	Linger time.Duration
 	// Logger hears of what operators should know, each once. Nil discards.
 	Logger *slog.Logger
+	// Sockets are what sources that are sockets read from; nil without any.
+	Sockets *Sockets
 
 	// noInotify makes tests do without.
 	noInotify bool
@@ -129,6 +132,7 @@ type Collector struct {
 	plain    []Source // sources without pattern characters
 	globs    []Source
 	journals []*journal
+	sockets  []*listener
 	from     map[string]sentinel.Position
 
 	out     chan<- sentinel.Batch
@@ -160,6 +164,18 @@ func New(cfg Config, from []sentinel.Position) (*Collector, error) {
 	ids := map[string]bool{}
 	var journals []Source
 	for _, s := range cfg.Sources {
+		if sentinel.IsListen(s.Path) {
+			if s.ID == "" {
+				s.ID = s.Path
+			}
+			if ids[s.ID] || cfg.Sockets == nil {
+				faults = append(faults, fmt.Errorf("source %q is given twice, or there are no sockets", s.ID))
+				continue
+			}
+			ids[s.ID] = true
+			c.sockets = append(c.sockets, c.newListener(s))
+			continue
+		}
 		own := s.Type == sentinel.TypeJournal && s.Path == ""
 		if own && s.ID == "" {
 			s.ID = JournalID
@@ -242,6 +258,9 @@ func (c *Collector) Run(ctx context.Context, out chan<- sentinel.Batch) error {
 	for _, j := range c.journals {
 		wg.Go(func() { j.run(ctx) })
 	}
+	for _, l := range c.sockets {
+		wg.Go(func() { l.run(ctx) })
+	}
 	c.scanLoop(ctx, &wg)
 	if c.watch != nil {
 		c.watch.close()
@@ -261,7 +280,7 @@ func (c *Collector) overflow() {
 	c.rescan.wake(wakeAll)
 }
 
-// Status returns one entry for each file and journal followed and for each glob
+// Status returns one entry for each file, journal and socket followed and for each glob
 // that matches nothing, ordered by path. It may be called at any time.
 func (c *Collector) Status() []Status {
 	c.mu.Lock()
@@ -273,6 +292,9 @@ func (c *Collector) Status() []Status {
 	c.mu.Unlock()
 	for _, j := range c.journals {
 		list = append(list, j.status())
+	}
+	for _, l := range c.sockets {
+		list = append(list, l.status())
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Path < list[j].Path })
 	return list

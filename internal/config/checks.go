@@ -7,6 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	sentinel "github.com/sentinel-ai/sentinel-ai"
 )
 
 // maxSocket is the longest path of a socket: the kernel takes 107 bytes, and
@@ -65,6 +67,10 @@ func socketPath(v string) error {
 }
 
 func globPath(v string) error {
+	if sentinel.IsListen(v) {
+		_, err := sentinel.ParseListen(v)
+		return err
+	}
 	if err := absolutePath(v); err != nil {
 		return err
 	}
