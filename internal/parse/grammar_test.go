@@ -22,6 +22,9 @@ var allGrammars = map[string]*grammar{
 	"scan": scanGrammar, "xinetd": xinetdGrammar, "squid": squidGrammar, "haproxy": haproxyGrammar, "lighttpd": lighttpdGrammar,
 	"identity": identityGrammar, "kerberos": kerberosGrammar, "samba": sambaGrammar, "vpn": vpnGrammar, "media": mediaGrammar,
 	"home": homeGrammar, "office": officeGrammar,
+	"directory": directoryGrammar, "slapd": slapdGrammar, "rsync": rsyncGrammar, "tunnel": tunnelGrammar, "desktop": desktopGrammar,
+	"forward": forwardGrammar, "broker": brokerGrammar, "front": frontGrammar, "redis": redisGrammar, "resolver": resolverGrammar,
+	"wrapper": wrapperGrammar,
 }
 
 var hole = regexp.MustCompile(`\{[a-z]+\}`)

@@ -191,11 +191,11 @@ var rawGrammars = [...]*grammar{
 	mongoGrammar, asteriskGrammar, eximGrammar, namedGrammar, postgresGrammar, mssqlGrammar, freeswitchGrammar, openvpnGrammar,
 	roundcubeGrammar, webmailGrammar, giteaGrammar, vaultGrammar, grafanaGrammar, guacamoleGrammar, monitGrammar, xrdpGrammar,
 	ejabberdGrammar, stunnelGrammar, banGrammar, squidGrammar, lighttpdGrammar, ftpGrammar, bareGrammar,
-	identityGrammar, sambaGrammar, mediaGrammar, homeGrammar, officeGrammar,
+	identityGrammar, sambaGrammar, mediaGrammar, homeGrammar, officeGrammar, brokerGrammar, frontGrammar, forwardGrammar,
 }
 
 // unstampedGrammars are tried on lines that do not begin with a stamp.
-var unstampedGrammars = [...]*grammar{guacamoleGrammar, ejabberdGrammar, mediaGrammar, homeGrammar, officeGrammar}
+var unstampedGrammars = [...]*grammar{guacamoleGrammar, ejabberdGrammar, mediaGrammar, homeGrammar, officeGrammar, redisGrammar}
 
 // raw reads a line of a daemon's own log. A line that no table has is not
 // understood.

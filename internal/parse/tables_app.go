@@ -189,7 +189,7 @@ func grammarFor(program string) *grammar {
 		return ftpGrammar
 	case "proftpd":
 		return proftpdGrammar
-	case "named", "nsd", "unbound", "security", "query-errors", "update-security", "xfer-out", "rate-limit": // BIND's categories
+	case "named", "nsd", "security", "query-errors", "update-security", "xfer-out", "rate-limit": // BIND's categories
 		return namedGrammar
 	case "mongod":
 		return mongoGrammar
@@ -264,5 +264,5 @@ func grammarFor(program string) *grammar {
 	case strings.HasPrefix(program, "perdition."):
 		return adminGrammar
 	}
-	return nil
+	return netGrammar(program)
 }
