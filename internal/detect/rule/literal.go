@@ -123,8 +123,13 @@ func requireLeaf(l *leaf) (requirement, bool) {
 	case Program, Source, Host:
 		r.p += 0.5 // one more text to search, if only for this
 	case HTTPMethod:
-		if slices.ContainsFunc(r.literals, func(l literal) bool { return l.text == "get" || l.text == "post" || l.text == "head" }) {
-			r.p++ // nearly all requests have it
+		for _, l := range r.literals {
+			switch l.text {
+			case "get":
+				r.p++ // nearly all requests have it
+			case "post", "head":
+				r.p += 0.3 // better than nothing
+			}
 		}
 	}
 	return r, true
