@@ -31,7 +31,8 @@ var layers = map[string][]string{
 	"internal/detect":         {"", "internal/detect/rule"},
 	"internal/decide":         {""},
 	"internal/detect/anomaly": {""},
-	"internal/engine":         {"", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/decide"},
+	"internal/detect/profile": {""},
+	"internal/engine":         {"", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/detect/profile", "internal/decide"},
 	"rules":                   {"", "internal/detect/rule"},
 
 	"internal/simulate": {"", "internal/parse"},                                                           // the latter in tests
@@ -63,7 +64,7 @@ var layers = map[string][]string{
 	"internal/setup": {"", "rules", "internal/parse", "internal/detect/rule", "internal/detect/sigma", "internal/decide", "internal/config"},
 
 	// Programs join things.
-	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "models", "internal/decide", "internal/engine",
+	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "models", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
 		"internal/geo", "internal/control", "internal/host", "internal/metrics", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
 	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "models", "internal/train", "internal/simulate", "internal/decide", "internal/engine",
@@ -82,7 +83,7 @@ var layers = map[string][]string{
 }
 
 // pure are the packages without input, output and clock.
-var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/decide", "internal/engine"}
+var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "internal/decide", "internal/engine"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "context", "log", "log/slog", "io/ioutil", "syscall"}
 

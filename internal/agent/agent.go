@@ -97,6 +97,7 @@ type Agent struct {
 	windows  windows
 	reserve  reserve
 	series   seriesState
+	profiled time.Time // applications were stored
 	clients  clientState
 	admins   *admins
 	keys     keyLogins
@@ -428,6 +429,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	a.desired.Load(a.engine.Decider().Blocks(), kernelAllow(allow))
 	a.denied.Load(a.engine.Decider().Blocks())
 	a.startSeries(ctx, now)
+	a.startProfiles(ctx)
 	a.startClients(ctx, now)
 	return nil
 }

@@ -85,6 +85,7 @@ func (a *Agent) loop(ctx context.Context, in <-chan sentinel.Batch) error {
 				a.pending.updated = time.Time{}
 				a.pending.results.Regulars = append(a.pending.results.Regulars, a.engine.Decider().Regulars()...)
 				a.keepSeries(time.Now(), true)
+				a.keepProfiles(time.Now(), true)
 				a.keepClients(time.Now(), true)
 				err := a.flush()
 				a.saveLastWindows()
@@ -319,6 +320,7 @@ func (a *Agent) flush() error {
 	p := &a.pending
 	p.takeUpdates(start)
 	a.keepSeries(start, false)
+	a.keepProfiles(start, false)
 	a.keepClients(start, false)
 	p.results.Journal = a.journal()
 	if p.results.Empty() && !p.effects() {

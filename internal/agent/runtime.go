@@ -64,6 +64,7 @@ func (a *Agent) adopt(ctx context.Context, file, cfg *config.Config, set *ruleSe
 		}
 		a.engine.Decider().Configure(setup.Policy(cfg))
 		a.startSeries(ctx, time.Now())
+		a.startProfiles(ctx)
 		a.startClients(ctx, time.Now())
 		if err := a.setNames(ctx); err != nil {
 			a.log.Error("the names of the whitelist could not be read again", "error", err)

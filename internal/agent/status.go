@@ -38,6 +38,7 @@ type snapshot struct {
 	blocked           [len(origins)]uint64
 	detections        uint64
 	anomaly           *control.AnomalyStatus
+	profiles          []control.ProfileStatus
 }
 
 // takeSnapshot is called in the engine's goroutine.
@@ -46,7 +47,7 @@ func (a *Agent) takeSnapshot() {
 	a.snapshot.Store(&snapshot{
 		blocks: st.Decide.Blocks, simulated: st.Decide.Simulated, skewed: st.Detect.Skewed, late: st.Detect.Late, state: a.stateSizes(st),
 		opened: a.pending.opened, blocked: a.pending.blocked, detections: st.Decide.Detections,
-		anomaly: a.seriesStatus(),
+		anomaly: a.seriesStatus(), profiles: a.profileStatus(),
 	})
 }
 
@@ -120,7 +121,7 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	if snap := a.snapshot.Load(); snap != nil {
 		s.Blocks, s.Simulated, s.State = snap.blocks, snap.simulated, snap.state
 		s.Skewed, s.Late = snap.skewed, snap.late
-		s.Anomaly = snap.anomaly
+		s.Anomaly, s.Profiles = snap.anomaly, snap.profiles
 	}
 	totals, err := a.store.Totals(ctx, now.Add(-24*time.Hour))
 	if err != nil {

@@ -136,9 +136,29 @@ type Source struct {
 
 // Detection says what is looked for.
 type Detection struct {
-	Rules   Rules
-	Anomaly Anomaly
+	Rules    Rules
+	Anomaly  Anomaly
+	Profiles Profiles
 }
+
+// Profiles say of each application in ProfileNames whether what is ordinary there
+// is excepted from the rules about searching.
+type Profiles [len(profileNames)]Profile
+
+// Profile says whether an application is in use.
+type Profile string
+
+// With ProfileAuto it is recognised in the logs.
+const (
+	ProfileAuto Profile = "auto"
+	ProfileOn   Profile = "on"
+	ProfileOff  Profile = "off"
+)
+
+var profileNames = [...]string{"nextcloud", "webdav", "git", "wordpress", "grafana", "matrix", "homeassistant"}
+
+// ProfileNames are the applications of Profiles, in their order.
+func ProfileNames() []string { return profileNames[:] }
 
 // Anomaly says whether and how what is unusual on this host is looked for.
 type Anomaly struct {
@@ -353,7 +373,7 @@ func Default() *Config {
 			ListsDir:      "/etc/sentinel/lists",
 		}, Anomaly: Anomaly{
 			Enabled: true, LearningPeriod: 7 * 24 * time.Hour, Sensitivity: SensitivityMedium,
-		}},
+		}, Profiles: defaultProfiles()},
 		Response: Response{
 			Mode:                  ModeProtect,
 			AutoBlock:             true,
@@ -438,4 +458,11 @@ func (c *Config) Clone() *Config {
 	d.Response.WhitelistNames = append([]string(nil), c.Response.WhitelistNames...)
 	d.Response.WhitelistPlaces = append([]sentinel.Place(nil), c.Response.WhitelistPlaces...)
 	return &d
+}
+
+func defaultProfiles() (p Profiles) {
+	for i := range p {
+		p[i] = ProfileAuto
+	}
+	return p
 }

@@ -91,6 +91,7 @@ logs:
 detection:
   rules: {enabled: false, custom_rules_dir: /srv/rules, exceptions_dir: /srv/exceptions, lists_dir: /srv/lists, disabled: [ssh_brute_force, web_sqli]}
   anomaly: {enabled: false, learning_period: 36h, sensitivity: high}
+  profiles: {nextcloud: on, webdav: off, git: auto, wordpress: "off", grafana: on, matrix: off, homeassistant: on}
 response:
   mode: observe
   auto_block: false
@@ -130,6 +131,7 @@ performance: {batch_size: 1}
 		Detection: Detection{
 			Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}},
 			Anomaly{false, 36 * time.Hour, SensitivityHigh},
+			Profiles{ProfileOn, ProfileOff, ProfileAuto, ProfileOff, ProfileOn, ProfileOff, ProfileOn},
 		},
 		Response: Response{
 			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
@@ -145,7 +147,7 @@ performance: {batch_size: 1}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 27 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 28 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }

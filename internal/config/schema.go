@@ -39,6 +39,7 @@ func schema(c *Config) section {
 				{"learning_period", &duration{&c.Detection.Anomaly.LearningPeriod, 24 * time.Hour, 90 * 24 * time.Hour}},
 				{"sensitivity", newEnum(&c.Detection.Anomaly.Sensitivity, SensitivityLow, SensitivityMedium, SensitivityHigh)},
 			}},
+			{"profiles", profileSchema(&c.Detection.Profiles)},
 		}},
 		{"response", section{
 			{"mode", newEnum(&c.Response.Mode, ModeObserve, ModeProtect)},
@@ -108,6 +109,15 @@ func sourceSchema(s *Source) section {
 		{"from_start", &boolean{&s.FromStart}},
 		{"timezone", &timezone{s}},
 	}
+}
+
+// profileSchema has a key for each application.
+func profileSchema(p *Profiles) section {
+	var s section
+	for i, name := range profileNames {
+		s = append(s, entry{name, newEnum(&p[i], ProfileAuto, ProfileOn, ProfileOff)})
+	}
+	return s
 }
 
 func sourceTypes() []sentinel.SourceType {

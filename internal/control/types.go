@@ -92,6 +92,8 @@ type Status struct {
 	Database      Database `json:"database"`
 	// Anomaly is how far it is learned what is usual; nil from older agents.
 	Anomaly *AnomalyStatus `json:"anomaly,omitempty"`
+	// Profiles are the applications that answered in logs.
+	Profiles []ProfileStatus `json:"profiles,omitempty"`
 	// Sandbox is what the agent has given up; nil from older agents.
 	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
 	// Geo says by what countries and networks are told; nil from older agents.

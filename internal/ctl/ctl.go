@@ -108,7 +108,7 @@ the same engine and needs no agent.`,
 	}
 	add("watch", newStatus(a), newThreats(a), newAddress(a), newGeo(a), newAI(a))
 	add("act", newBlock(a), newConfirm(a), newUnblock(a), newBlocklist(a), newWhitelist(a))
-	add("logs", newLogs(a), newRules(a), newExplainLine(a))
+	add("logs", newLogs(a), newRules(a), newProfiles(a), newExplainLine(a))
 	add("agent", newDoctor(a), newConfig(a), newReload(a), newMetrics(a), newVersion(a))
 	add("agent", newInstall(a), newStart(a), newStop(a), newRestart(a), newUninstall(a))
 	root.AddCommand(newExitCodes())

@@ -74,7 +74,11 @@ func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
 		Mode: "protect", Health: control.HealthOK, Reasons: []string{},
 		Firewall: control.FirewallStatus{Backend: "nftables", Healthy: true, Desired: 7, Actual: 7, Dropped: 18_204, Checked: clock},
 		Anomaly:  new(f.anomaly()),
-		Sources:  f.sources(), Last24h: control.Totals{Events: 142_847, Threats: 23, Blocked: 7, Critical: 1}, Blocks: 7,
+		Profiles: []control.ProfileStatus{
+			{Source: "/var/log/nginx/access.log", Name: "nextcloud", Title: "Nextcloud", On: true, Since: clock.Add(-9 * 24 * time.Hour), Last: clock.Add(-2 * time.Minute), Addresses: 3, Excepted: 1_204},
+			{Source: "/var/log/nginx/access.log", Name: "grafana", Title: "Grafana", Last: clock.Add(-time.Hour), Addresses: 1},
+		},
+		Sources: f.sources(), Last24h: control.Totals{Events: 142_847, Threats: 23, Blocked: 7, Critical: 1}, Blocks: 7,
 		Rules: control.RulesStatus{Loaded: 53}, State: []control.StateSize{}, Alarms: []control.Alarm{},
 		Generation: 1, ConfigFile: "/etc/sentinel/config.yml", ConfigTime: clock, Database: control.Database{
 			Path: "/var/lib/sentinel/sentinel.db", Size: 1_300_000, Checked: "ok",

@@ -110,6 +110,9 @@ func (a *app) status(st *control.Status) {
 			row("Geography:", text)
 		}
 	}
+	if text := profilesText(st.Profiles); text != "" {
+		row("Profiles:", text)
+	}
 	if st.Sandbox != nil {
 		row("Sandbox:", a.sandboxText(st.Sandbox))
 	}

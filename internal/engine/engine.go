@@ -16,6 +16,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/profile"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 )
@@ -57,6 +58,7 @@ type Engine struct {
 	answers   *answers
 	logins    *detect.Logins
 	series    series
+	profiles  profiles
 	clients   *anomaly.Stage // nil: off
 }
 
@@ -72,6 +74,9 @@ type Source struct {
 	kind    sentinel.SourceType
 	series  *anomaly.Series
 	watched *anomaly.SeriesSet
+	// profile is nil for none, and belongs to profiled.
+	profile  *profile.Source
+	profiled *profile.Set
 	// told are events that several lines tell, by serial.
 	told [maxTold]told
 }
@@ -170,7 +175,7 @@ func (e *Engine) Rebuild(src *Source, l *sentinel.Line, now, mod time.Time) *sen
 	ev := &src.event
 	src.parser.ParseAs(l.Trust, l.Text, now, mod, ev)
 	ev.Source = src.id
-	results := e.detector.Observe(ev, e.matcher, src.once(ev, e.matcher.Match(ev)), now)
+	results := e.detector.Observe(ev, e.matcher, e.profile(src, ev, src.once(ev, e.matcher.Match(ev)), now), now)
 	for i := range results {
 		if r := &results[i]; r.Fired && e.decider != nil {
 			e.decider.Remember(r.Detection)
@@ -202,6 +207,7 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	if ev.Type == sentinel.EventAuthOK {
 		st.Matches = e.login(ev, st.Matches, now)
 	}
+	st.Matches = e.profile(src, ev, st.Matches, now)
 	e.stats.Matches += uint64(len(st.Matches))
 	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
 	if ev.Type == sentinel.EventHTTPAccess {
