@@ -71,6 +71,7 @@ var layers = map[string][]string{
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/service", "packaging", // to put the agent in place and start it
 		"internal/enforce",                 // to open the firewall when the agent is dead
+		"internal/geo",                     // to look through old logs without the agent
 		"internal/host", "internal/drill"}, // for the doctor
 	"internal/cloud": {"", "api"},
 

@@ -413,11 +413,9 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	}
 	a.engine = engine.New(engine.Config{
 		Set: a.set.set, Detect: detect.DefaultConfig(), Decide: setup.Policy(a.cfg), Allow: allow, NewID: newID,
-		Locate: a.geo.Lookup,
+		Locate: a.geo.Lookup, Listed: a.listings,
 	})
 	a.notePlaces(allow)
-	a.engine.Decider().LocateBy(a.geo.Lookup)
-	a.engine.Decider().ListBy(a.listings)
 	a.engine.Decider().TrackGrowth()
 	a.engine.RestoreLogins(p.logins)
 	a.engine.Decider().RestorePast(now, p.closed)

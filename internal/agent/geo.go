@@ -21,18 +21,14 @@ const geoEvery = 30 * time.Second
 
 // geoConfig says which databases a configuration wants.
 func geoConfig(cfg *config.Config) geo.Config {
-	if !cfg.Geo.Enabled {
-		return geo.Config{}
-	}
-	return geo.Config{Country: cfg.Geo.CountryDatabase, ASN: cfg.Geo.ASNDatabase}
+	country, asn := cfg.Geo.Paths()
+	return geo.Config{Country: country, ASN: asn}
 }
 
 // geoReads are the places of the databases.
 func geoReads(cfg *config.Config) (out []string) {
-	if !cfg.Geo.Enabled {
-		return nil
-	}
-	for _, path := range [2]string{cfg.Geo.CountryDatabase, cfg.Geo.ASNDatabase} {
+	country, asn := cfg.Geo.Paths()
+	for _, path := range [2]string{country, asn} {
 		switch path {
 		case "":
 		case config.Auto:

@@ -338,6 +338,14 @@ type Geo struct {
 	CountryDatabase, ASNDatabase string
 }
 
+// Paths returns the two databases that are wanted, each as in the fields.
+func (g Geo) Paths() (country, asn string) {
+	if !g.Enabled {
+		return "", ""
+	}
+	return g.CountryDatabase, g.ASNDatabase
+}
+
 // Metrics says who may read figures for Prometheus.
 type Metrics struct {
 	// Listen is a loopback address with a port, or Off.

@@ -127,7 +127,7 @@ func (a *app) newAnalysis(f *analyzeFlags) (*analysis, error) {
 	x.engine = engine.New(engine.Config{
 		Set: rs.Set, Detect: detect.DefaultConfig(), Decide: replayPolicy(cfg),
 		// What protects this host's own addresses is left out: the log may be another's.
-		Allow: decide.NewAllowlist(protected),
+		Allow: decide.NewAllowlist(protected), Locate: a.locator(cfg), Listed: a.listings(cfg),
 	})
 	x.report.init(cfg)
 	if f.everyLine {

@@ -112,6 +112,8 @@ type lineExplainer struct {
 	set, plain *rule.Set // plain has no exceptions
 	policy     decide.Config
 	allow      *decide.Allowlist
+	locate     func(netip.Addr) sentinel.Geo
+	listed     func(netip.Addr) []decide.Listing
 }
 
 func (a *app) explainLines(cmd *cobra.Command, f *lineFlags, args []string) error {
@@ -197,12 +199,12 @@ func (a *app) newLineExplainer(paths []string) (*lineExplainer, error) {
 	}
 	policy := setup.Policy(cfg)
 	policy.Observe = true // nothing here reaches a kernel
-	return &lineExplainer{set: rs.Set, plain: bare.Set, policy: policy, allow: decide.NewAllowlist(protected)}, nil
+	return &lineExplainer{set: rs.Set, plain: bare.Set, policy: policy, allow: decide.NewAllowlist(protected), locate: a.locator(cfg), listed: a.listings(cfg)}, nil
 }
 
 // explain takes one line through an engine of its own.
 func (x *lineExplainer) explain(text string, now time.Time) *lineExplanation {
-	eng := engine.New(engine.Config{Set: x.set, Detect: detect.DefaultConfig(), Decide: x.policy, Allow: x.allow})
+	eng := engine.New(engine.Config{Set: x.set, Detect: detect.DefaultConfig(), Decide: x.policy, Allow: x.allow, Locate: x.locate, Listed: x.listed})
 	src := eng.NewSource("line", x.parse)
 	st := eng.Replay(src, text, now)
 	e := &lineExplanation{Line: text, Understood: st.Parsed, Event: appendEvent(nil, st), Matches: []lineMatch{}, Excepted: []string{}}
@@ -304,7 +306,7 @@ func (x *lineExplainer) excepted(st *engine.Step, text string, now time.Time) []
 	for _, m := range st.Matches {
 		had[x.set.Rule(int(m.Rule)).ID] = true
 	}
-	eng := engine.New(engine.Config{Set: x.plain, Detect: detect.DefaultConfig(), DetectOnly: true})
+	eng := engine.New(engine.Config{Set: x.plain, Detect: detect.DefaultConfig(), DetectOnly: true, Locate: x.locate})
 	for _, m := range eng.Replay(eng.NewSource("line", x.parse), text, now).Matches {
 		if id := x.plain.Rule(int(m.Rule)).ID; !had[id] && !slices.Contains(out, id) {
 			out = append(out, id)

@@ -10,7 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
+	"github.com/sentinel-ai/sentinel-ai/internal/decide"
+	"github.com/sentinel-ai/sentinel-ai/internal/geo"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 )
 
 func newGeo(a *app) *cobra.Command {
@@ -54,6 +58,30 @@ files on this host: nothing is asked over the network.`,
 			})
 		},
 	}
+}
+
+// locator opens the databases of a configuration for work without the agent, and
+// names what is wrong with them.
+func (a *app) locator(cfg *config.Config) func(netip.Addr) sentinel.Geo {
+	country, asn := cfg.Geo.Paths()
+	db := geo.New(geo.Config{Country: country, ASN: asn})
+	db.Refresh()
+	_, faults := db.Status()
+	for _, f := range faults {
+		a.err.printf("%s %s\n", a.err.paint(styleWarn, "geography:"), clean(f.Path+": "+f.Text))
+	}
+	_ = a.err.flush()
+	return db.Lookup
+}
+
+// listings reads the lists of addresses with a bad name, for the same.
+func (a *app) listings(cfg *config.Config) func(netip.Addr) []decide.Listing {
+	lists := setup.LoadBadNames(cfg, nil)
+	for _, f := range lists.Faults {
+		a.err.printf("%s %s\n", a.err.paint(styleWarn, "list:"), clean(f))
+	}
+	_ = a.err.flush()
+	return func(addr netip.Addr) []decide.Listing { return decide.FindBadNames(lists.Lists, addr) }
 }
 
 // geography shows the databases.

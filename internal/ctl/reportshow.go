@@ -80,7 +80,7 @@ func (x *analysis) showThreats() {
 	for i := range x.limit(len(r.Threats)) {
 		h := r.Threats[i]
 		t.add(cell{h.Severity.String(), severityStyle(h.Severity)}, plain(fmt.Sprintf("%.2f", h.RiskScore)), plain(decide.TypeTitle(h.Type)),
-			plain(attacker(h)), plain(stampSeconds(h.CreatedAt)), plain(short(max(0, h.LastSeen.Sub(h.CreatedAt)))),
+			plain(located(h)), plain(stampSeconds(h.CreatedAt)), plain(short(max(0, h.LastSeen.Sub(h.CreatedAt)))),
 			plain(thousands(h.EventCount)), plain(h.RuleID))
 	}
 	t.print(s)

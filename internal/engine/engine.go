@@ -39,6 +39,8 @@ type Config struct {
 	// Locate says where addresses are; nil: nobody knows. It is called by the
 	// engine's goroutine, for few events, and must not wait.
 	Locate func(netip.Addr) sentinel.Geo
+	// Listed says which lists of addresses with a bad name have one; nil: none.
+	Listed func(netip.Addr) []decide.Listing
 }
 
 // Engine is the pipeline without hands. It is not safe for concurrent use.
@@ -124,6 +126,8 @@ func New(cfg Config) *Engine {
 			newID = numbered()
 		}
 		e.decider = decide.New(cfg.Decide, cfg.Allow, newID)
+		e.decider.LocateBy(cfg.Locate)
+		e.decider.ListBy(cfg.Listed)
 	}
 	return e
 }
