@@ -157,7 +157,9 @@ func TestFaultGeography(t *testing.T) {
 		a.ready(t)
 		a.expect(t, "the file is named", func(s *control.Status) bool {
 			return slices.ContainsFunc(s.Reasons, func(r string) bool { return strings.Contains(r, db) && strings.Contains(r, "MMDB") }) &&
-				slices.ContainsFunc(s.Reasons, func(r string) bool { return strings.Contains(r, "the whitelist names AS64501, and no database knows it") })
+				slices.ContainsFunc(s.Reasons, func(r string) bool {
+					return strings.Contains(r, "the whitelist names AS64501, and no database knows it")
+				})
 		})
 		if row := attack(t, evil[5]); row.AttackerGeo != "" || row.Action != "block" {
 			t.Errorf("in %q, %s, %s", row.AttackerGeo, row.Action, row.ActionReason)
@@ -169,7 +171,9 @@ func TestFaultGeography(t *testing.T) {
 	t.Run("a good geo file in its place is taken up", func(t *testing.T) {
 		replace(t, db, data)
 		reread()
-		a.expect(t, "the database is in use", func(s *control.Status) bool { return s.Geo != nil && len(s.Geo.Databases) == 1 && len(s.Geo.Faults) == 0 })
+		a.expect(t, "the database is in use", func(s *control.Status) bool {
+			return s.Geo != nil && len(s.Geo.Databases) == 1 && len(s.Geo.Faults) == 0
+		})
 		if row := attack(t, evil[6]); row.AttackerGeo != "NL" {
 			t.Errorf("in %q", row.AttackerGeo)
 		}
