@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,5 +138,53 @@ func TestWebRulesAreIndexed(t *testing.T) {
 		if worst > 200*time.Microsecond {
 			t.Logf("%s: %v for its worst line", r.ID, worst)
 		}
+	}
+}
+
+// others are the files of rules on logs of other services and of the host itself.
+var others = []string{
+	"app.yml", "audit_exec.yml", "audit_system.yml", "auth.yml", "db.yml", "dns.yml", "firewall.yml", "ftp.yml", "kernel.yml",
+	"mail.yml", "ssh.yml", "system.yml", "system_rights.yml",
+}
+
+// TestOtherRulesAreDescribed holds the same of the other rules, and that they say
+// what harmless things match, too.
+func TestOtherRulesAreDescribed(t *testing.T) {
+	set := loaded(t)
+	rules := 0
+	for i := range set.Len() {
+		r := set.Rule(i)
+		if !slices.Contains(others, r.File) {
+			continue
+		}
+		rules++
+		if len(r.Description) < 20 || !strings.HasSuffix(r.Description, ".") || len(r.References) == 0 {
+			t.Errorf("%s: it needs a description of one sentence and a reference", r.ID)
+		}
+		if !strings.Contains(strings.Join(r.Tags, " "), "attack.t") {
+			t.Errorf("%s: no tag names a technique of ATT&CK", r.ID)
+		}
+		if len(r.FalsePositives) == 0 {
+			t.Errorf("%s: it does not say what harmless things match", r.ID)
+		}
+		for _, s := range r.FalsePositives {
+			if !strings.HasSuffix(s, ".") {
+				t.Errorf("%s: %q is no sentence", r.ID, s)
+			}
+		}
+		found, passed := 0, 0
+		for _, x := range r.Tests {
+			if x.Expect.Matches == 0 || x.Expect.Fires == 0 {
+				passed++
+			} else {
+				found++
+			}
+		}
+		if found < 2 || passed < 2 {
+			t.Errorf("%s: %d of its tests are found and %d pass; at least 2 of each are needed", r.ID, found, passed)
+		}
+	}
+	if rules < 90 {
+		t.Errorf("%d such rules, want 90 at least", rules)
 	}
 }
