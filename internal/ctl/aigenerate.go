@@ -50,6 +50,7 @@ attempt in ten minutes), and ssh-one-each and ssh-every-10m for the site ssh.`,
 	fl.IntVar(&f.plan.Days, "days", 1, "`number` of days")
 	fl.IntVar(&f.plan.Clients, "clients", 200, "`number` of harmless clients a day, about")
 	fl.StringArrayVar(&f.attacks, "attack", nil, "`behaviour:speed=count` of attackers, may be repeated")
+	fl.IntVar(&f.plan.Quiet, "quiet", 0, "`number` of days before the attacks begin")
 	fl.StringVar(&f.start, "start", "2026-03-02", "first `day` (UTC)")
 	fl.Uint64Var(&f.plan.Seed, "seed", 1, "`number` that all random choices follow from")
 	fl.StringVar(&f.dir, "out", "", "`folder` to write to, made if it is not there")

@@ -53,8 +53,9 @@ type Plan struct {
 	Days  int
 	// Clients is how many harmless clients come a day, about.
 	Clients int
-	// Attacks are the attackers.
+	// Attacks are the attackers; they begin after Quiet days.
 	Attacks []Attack
+	Quiet   int
 }
 
 // Attack is a group of attackers of one sort.
@@ -74,6 +75,8 @@ func (p *Plan) Validate() error {
 		return fmt.Errorf("site %q is none of %s, ssh", p.Site, strings.Join(Sites, ", "))
 	case p.Days < 1 || p.Days > 366:
 		return fmt.Errorf("days: %d is not between 1 and 366", p.Days)
+	case p.Quiet < 0 || p.Quiet >= p.Days:
+		return fmt.Errorf("quiet days: %d are not between 0 and %d", p.Quiet, p.Days-1)
 	case p.Clients < 0 || p.Clients > 100_000:
 		return fmt.Errorf("clients: %d is not between 0 and 100000", p.Clients)
 	}
@@ -108,12 +111,12 @@ func (p *Plan) Lines() []Line {
 		for range a.Count {
 			m.label, m.speed, m.kind = a.Behaviour, a.Speed, "attacker"
 			m.addr = m.address()
-			start := time.Duration(m.Float64() * float64(p.Days) * 22 * float64(time.Hour))
-			start += start / (22 * time.Hour) * 2 * time.Hour
-			if b.whole {
-				start = 0
+			day, hours := m.IntN(p.Days-p.Quiet), m.Float64()*22 // the last two hours are left for the attack
+			start := p.Start.AddDate(0, 0, p.Quiet)
+			if !b.whole {
+				start = start.AddDate(0, 0, day).Add(time.Duration(hours * float64(time.Hour)))
 			}
-			b.run(m, p.Start.Add(start))
+			b.run(m, start)
 		}
 	}
 	slices.SortStableFunc(m.lines, func(a, b Line) int { return a.Time.Compare(b.Time) })

@@ -90,11 +90,25 @@ func TestSameLines(t *testing.T) {
 	}
 }
 
+// Attackers begin when they should.
+func TestQuiet(t *testing.T) {
+	for _, site := range append(slices.Clone(Sites), "ssh") {
+		p := everything(site)
+		p.Days, p.Quiet = 3, 2
+		for _, l := range p.Lines() {
+			if l.Label != Harmless && l.Time.Before(start.AddDate(0, 0, 2)) {
+				t.Fatalf("%s on a quiet day: %s", l.Label, l.Text)
+			}
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for name, change := range map[string]func(*Plan){
 		"site":            func(p *Plan) { p.Site = "forum" },
 		"no day":          func(p *Plan) { p.Days = 0 },
 		"clients":         func(p *Plan) { p.Clients = -1 },
+		"quiet days":      func(p *Plan) { p.Quiet = 2 },
 		"behaviour":       func(p *Plan) { p.Attacks[0].Behaviour = "magic" },
 		"speed":           func(p *Plan) { p.Attacks[0].Speed = "warp" },
 		"of another site": func(p *Plan) { p.Attacks[0].Behaviour = "ssh-brute" },

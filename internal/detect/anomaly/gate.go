@@ -71,3 +71,35 @@ func (r *reservoir) vectors(out func(client uint64, v6 bool) bool) []Vector {
 	}
 	return list
 }
+
+// highest has the highest score of the day of each client, or of a sample of them
+// where they are many: a client whose place is taken is left out.
+type highest struct {
+	places [highestPlaces]highScore
+}
+
+type highScore struct {
+	client uint64 // its hash, 0 for none
+	score  float32
+}
+
+const highestPlaces = 4096
+
+func (h *highest) note(client uint64, score float32) {
+	switch p := &h.places[client%highestPlaces]; p.client {
+	case 0:
+		*p = highScore{client, score}
+	case client:
+		p.score = max(p.score, score)
+	}
+}
+
+// take hands out what is there, and forgets it.
+func (h *highest) take(tell func(client uint64, score float32)) {
+	for i := range h.places {
+		if p := &h.places[i]; p.client != 0 {
+			tell(p.client, p.score)
+		}
+	}
+	*h = highest{}
+}

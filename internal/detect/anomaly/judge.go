@@ -43,13 +43,13 @@ type learner struct {
 	local     *Forest // fitted to the reservoir, nil until then
 	usual     Vector  // its medians
 	reservoir reservoir
-	// scores has what passed the gate; crowd has one window a day of each client
-	// for whom no rule fired, by the shipped model: what many different clients do
-	// is not unusual.
+	// scores has what passed the gate; crowd has the highest score of a day of each
+	// client for whom no rule fired, by the shipped model: what many different
+	// clients do is not unusual.
 	scores, crowd Calibration
+	highest       highest // today's, for crowd
 
 	flagged days // rules fired
-	counted days // in crowd
 	told    days // people were told
 	tokens  float64
 	paid    uint32 // tokens were added up to then
@@ -62,11 +62,15 @@ type learner struct {
 func (l *learner) turn(at uint32) {
 	day := at / dayLength
 	l.flagged.turn(day)
-	l.counted.turn(day)
 	l.told.turn(day)
 	if day == l.today {
 		return
 	}
+	l.highest.take(func(client uint64, score float32) {
+		if !l.flagged.has(client) {
+			l.crowd.Add(float64(score))
+		}
+	})
 	switch {
 	case l.today == 0:
 	case day == l.today+1:
@@ -260,9 +264,7 @@ func (s *Stage) learn(w *window, v *Vector, base, score float64, flagged bool, f
 	if flagged {
 		return
 	}
-	if l.counted.add(flag) {
-		l.crowd.Add(base)
-	}
+	l.highest.note(flag, float32(base))
 	if base > s.cfg.Model.Gate || !l.reservoir.room(w.client, w.v6) {
 		return
 	}
