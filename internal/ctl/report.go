@@ -76,12 +76,15 @@ type shapeReport struct {
 
 // attackerReport sums up the threats of one attacker.
 type attackerReport struct {
-	Attacker string            `json:"attacker"`
-	Threats  int               `json:"threats"`
-	Events   int               `json:"events"`
-	Worst    sentinel.Severity `json:"severity"`
-	Types    []string          `json:"types"`
-	Blocked  bool              `json:"would_block"`
+	Attacker string `json:"attacker"`
+	// Country and Network say where it is, as far as a database knows.
+	Country string            `json:"country,omitempty"`
+	Network string            `json:"network,omitempty"`
+	Threats int               `json:"threats"`
+	Events  int               `json:"events"`
+	Worst   sentinel.Severity `json:"severity"`
+	Types   []string          `json:"types"`
+	Blocked bool              `json:"would_block"`
 }
 
 // alarmReport is what the agent would have raised an alarm for.
@@ -209,7 +212,7 @@ func (r *report) attackers() {
 		name := attacker(t)
 		x := by[name]
 		if x == nil {
-			x = &attackerReport{Attacker: name}
+			x = &attackerReport{Attacker: name, Country: t.AttackerGeo, Network: t.AttackerNetwork}
 			by[name] = x
 		}
 		x.Threats++

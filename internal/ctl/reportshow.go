@@ -160,7 +160,11 @@ func (x *analysis) showAttackers() {
 		for _, name := range at.Types {
 			types = append(types, decide.TypeTitle(name))
 		}
-		t.add(cell{at.Attacker, styleBold}, plain(thousands(at.Events)), plain(thousands(at.Threats)),
+		who := at.Attacker
+		if place := sentinel.PlaceText(at.Country, at.Network); place != "" {
+			who += " (" + place + ")"
+		}
+		t.add(cell{who, styleBold}, plain(thousands(at.Events)), plain(thousands(at.Threats)),
 			cell{at.Worst.String(), severityStyle(at.Worst)}, plain(strings.Join(types, ", ")))
 	}
 	t.print(s)

@@ -140,6 +140,8 @@ type PastCase struct {
 	Created    time.Time
 	Scope      netip.Prefix
 	Key, Group string
+	// Justified: it justified a block, whether or not one was made.
+	Justified bool
 }
 
 // MaxPastCases is how many of them are remembered.
@@ -154,7 +156,11 @@ func (d *Decider) RestorePast(now time.Time, list []PastCase) {
 		key := keyOf(c.Scope, c.Key, c.Group)
 		if c.ID != "" && (key.scope.IsValid() || key.key != "") {
 			key.key, key.group = keep(key.key, maxNameBytes), keep(key.group, maxNameBytes)
-			d.history.open(key, at-max(0, now.Sub(c.Created)), c.ID)
+			began := at - max(0, now.Sub(c.Created))
+			d.history.open(key, began, c.ID)
+			if c.Justified {
+				d.history.justified(key, began)
+			}
 		}
 	}
 }

@@ -84,11 +84,8 @@ func (d *Decider) Restore(now time.Time, blocks []sentinel.BlockRecord, open []s
 			e.why = "it was so before a restart"
 		} else if now.Sub(r.Created) <= escalation {
 			d.history.blocked(r.Prefix, created)
-			if e.automatic() {
-				d.history.justified(caseKey{scope: r.Prefix}, created)
-				if !r.Proxied {
-					d.remember(r.Prefix, created)
-				}
+			if e.automatic() && !r.Proxied {
+				d.remember(r.Prefix, created)
 			}
 		}
 		if e.end <= at || r.Simulated && !d.cfg.Observe {
@@ -159,6 +156,9 @@ func (d *Decider) reopen(now time.Time, at time.Duration, open []sentinel.Threat
 			continue
 		}
 		d.history.open(key, at-age, t.ID)
+		if t.Score.MayBlock {
+			d.history.justified(key, at-age)
+		}
 		if idle >= d.cfg.CaseIdle || age >= d.cfg.CaseMax || d.cases.get(key) != nil || d.cases.len() >= d.cfg.MaxCases || d.crowded() {
 			continue
 		}

@@ -2,7 +2,9 @@ package decide
 
 import (
 	"encoding/json"
+	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,8 +83,54 @@ func TestRestoreRemembersForEscalation(t *testing.T) {
 	if got := fx.Blocks[0].Expires().Sub(t0); got != 4*time.Hour {
 		t.Errorf("third block within 30 days lasts %v", got)
 	}
-	if threat := one(t, fx); threat.Score.P == 0 {
-		t.Error("no reputation")
+	if threat := one(t, fx); threat.Score.P != 0 {
+		t.Errorf("reputation %v of cases that are not known", threat.Score.P)
+	}
+}
+
+// TestRestoreReputation: after a restart the reputation is what it was, whatever was
+// done about the cases.
+func TestRestoreReputation(t *testing.T) {
+	d := newDecider(nil, Protection{Prefix: pfx("203.0.113.3/32"), Kind: KindUser})
+	stored := map[string]sentinel.Threat{}
+	var blocks []sentinel.BlockRecord
+	take := func(fx Effects) {
+		for _, threat := range fx.Threats {
+			stored[threat.ID] = threat
+		}
+		for _, b := range fx.Blocks {
+			blocks = append(blocks, b.Record())
+		}
+	}
+	now := t0
+	for i := range 12 { // one blocked, one only reported, one whitelisted
+		now = t0.Add(time.Duration(i) * 40 * time.Hour)
+		take(d.Tick(now))
+		take(d.Detect(now, brute("203.0.113.1", now)))
+		weak := probe("203.0.113.2", now, uint64(i))
+		weak.Severity = sentinel.Low
+		take(d.Detect(now, weak))
+		take(d.Detect(now, brute("203.0.113.3", now)))
+	}
+	now = now.Add(time.Hour)
+	again := newDecider(nil)
+	var past []PastCase
+	var open []sentinel.Threat
+	for _, threat := range stored {
+		if now.Sub(threat.LastSeen) < again.cfg.CaseIdle {
+			open = append(open, threat)
+			continue
+		}
+		past = append(past, PastCase{ID: threat.ID, Created: threat.CreatedAt, Scope: threat.Scope, Group: threat.Group, Justified: threat.Score.MayBlock})
+	}
+	slices.SortFunc(past, func(a, b PastCase) int { return a.Created.Compare(b.Created) })
+	again.RestorePast(now, past)
+	again.Restore(now, blocks, open)
+	for addr, least := range map[string]float64{"203.0.113.1": 0.7, "203.0.113.2": 0.2, "203.0.113.3": 0.7} {
+		before, after := d.Known(now, ip(addr)).Reputation, again.Known(now, ip(addr)).Reputation
+		if before < least || math.Abs(before-after) > 0.0015 {
+			t.Errorf("%s: %v, after the restart %v", addr, before, after)
+		}
 	}
 }
 

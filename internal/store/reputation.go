@@ -92,13 +92,16 @@ type PastCase struct {
 	Created    time.Time
 	Scope      netip.Prefix
 	Key, Group string
+	// Justified: it justified a block, whether or not one was made.
+	Justified bool
 }
 
 // PastCases returns the cases last seen at or after since and before until,
 // oldest first; of more than limit the newest.
 func (s *Store) PastCases(ctx context.Context, since, until time.Time, limit int) (list []PastCase, err error) {
 	err = s.view(ctx, "reading past cases", func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT id, created_at, scope, key, group_name FROM (SELECT * FROM threats
+		rows, err := tx.QueryContext(ctx, `SELECT id, created_at, scope, key, group_name,
+			CASE WHEN json_valid(score_parts) THEN json_extract(score_parts, '$.may_block') END FROM (SELECT * FROM threats
 			WHERE last_seen >= ? AND last_seen < ? ORDER BY last_seen DESC LIMIT ?) ORDER BY created_at, id`,
 			mustStamp(since), mustStamp(until), limit)
 		if err != nil {
@@ -109,10 +112,12 @@ func (s *Store) PastCases(ctx context.Context, since, until time.Time, limit int
 			var c PastCase
 			var created string
 			var scope, key sql.NullString
-			if err := rows.Scan(&c.ID, &created, &scope, &key, &c.Group); err != nil {
+			var justified sql.NullBool
+			if err := rows.Scan(&c.ID, &created, &scope, &key, &c.Group, &justified); err != nil {
 				return err
 			}
 			c.Created, c.Scope, c.Key = unstamp(created), parsePrefix(scope.String), key.String
+			c.Justified = justified.Bool
 			list = append(list, c)
 		}
 		return rows.Err()

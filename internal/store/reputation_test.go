@@ -49,6 +49,7 @@ func TestPastCases(t *testing.T) {
 		r.Threats = append(r.Threats, sentinel.Threat{
 			ID: fmt.Sprintf("01KH5VZX4N00000000000000%02d", i), CreatedAt: seen, LastSeen: seen, Group: "auth", Type: "brute_force",
 			Scope: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32),
+			Score: sentinel.ScoreParts{MayBlock: i == 2},
 		})
 	}
 	if err := s.Commit(t.Context(), r); err != nil {
@@ -56,7 +57,7 @@ func TestPastCases(t *testing.T) {
 	}
 	got, err := s.PastCases(t.Context(), at.Add(-5*time.Hour), at.Add(-2*time.Hour), 2)
 	if err != nil || len(got) != 2 || got[0].ID != r.Threats[1].ID || got[1].Scope != r.Threats[2].Scope || got[1].Group != "auth" ||
-		!got[0].Created.Equal(r.Threats[1].CreatedAt) {
+		!got[0].Created.Equal(r.Threats[1].CreatedAt) || got[0].Justified || !got[1].Justified {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
