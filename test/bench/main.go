@@ -38,6 +38,7 @@ var figures = []figure{
 	{"replay-sshd", 8, func(b *bench) ([]row, error) { return b.replay("sshd", 1_000_000) }},
 	{"replay-nginx", 10, func(b *bench) ([]row, error) { return b.replay("nginx", 700_000) }},
 	{"rules", 10, scaling},
+	{"anomaly", 8, unusual},
 	{"daemon-sshd", 8, func(b *bench) ([]row, error) { return b.daemon("sshd") }},
 	{"daemon-nginx", 8, func(b *bench) ([]row, error) { return b.daemon("nginx") }},
 	{"latency", 50, latency},
