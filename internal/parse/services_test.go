@@ -77,6 +77,7 @@ var services = []struct {
 	{`{"eventid":"cowrie.login.failed","username":"root","password":"x\",\"src_ip\":\"8.8.8.8","src_ip":"198.51.100.7","timestamp":"2026-03-01T11:59:58.123Z"}`, sentinel.EventAuthFail, sentinel.TypeApp, ip, "root"},
 	{at + "wordpress(example.org)[7]: Authentication failure for x from 8.8.8.8 from 198.51.100.7", sentinel.EventAuthFail, sentinel.TypeApp, ip, "x from 8.8.8.8"},
 	{at + "phpMyAdmin[7]: user denied: bob (mysql-denied) from 198.51.100.7", sentinel.EventAuthFail, sentinel.TypeApp, ip, "bob"},
+	{at + "lighttpd[7]: (mod_auth.c.853) password doesn't match for / username: bob IP: 198.51.100.7", sentinel.EventHTTPError, sentinel.TypeApp, ip, "bob"},
 	{at + "haproxy[7]: 198.51.100.7:4242 [01/Mar/2026:11:59:58.123] main main/<NOSRV> -1/-1/-1/-1/0 401 248 - - PR-- 0/0/0/0/0 0/0 \"GET / HTTP/1.1\"", sentinel.EventAuthFail, sentinel.TypeApp, ip, ""},
 	{at + "site: https://x|1772366398|user|198.51.100.7|https://x/user|https://x/|0||Login attempt failed for bob.", sentinel.EventAuthFail, sentinel.TypeSyslog, ip, "bob"},
 	// Watchdogs.

@@ -417,5 +417,8 @@ func (p *Parser) webText(text string, ev *sentinel.Event) bool {
 		}
 		*ev = header
 	}
+	if header.Program == "lighttpd" && lighttpdGrammar.read(text, ev) {
+		ev.SourceType = lighttpdGrammar.source
+	}
 	return true
 }
