@@ -119,8 +119,13 @@ func requireLeaf(l *leaf) (requirement, bool) {
 			r.p += w.rarity(t)
 		}
 	}
+	return r.weighed(l), true
+}
+
+// weighed adds to the estimate what letters alone do not tell.
+func (r requirement) weighed(l *leaf) requirement {
 	switch l.field {
-	case Program, Source, Host:
+	case Program, Source, Host, Outcome:
 		r.p += 0.5 // one more text to search, if only for this
 	case HTTPMethod:
 		for _, l := range r.literals {
@@ -131,8 +136,17 @@ func requireLeaf(l *leaf) (requirement, bool) {
 				r.p += 0.3 // better than nothing
 			}
 		}
+	case Audit:
+		if slices.ContainsFunc(r.literals, func(l literal) bool { return slices.Contains(usualAudit, l.text) }) {
+			r.p += 0.5
+		}
 	}
-	return r, true
+	return r
+}
+
+// usualAudit are values that nearly all events of the audit system have.
+var usualAudit = []string{
+	"syscall", "execve", "path", "cwd", "proctitle", "normal", "create", "parent", "yes", "openat", "connect", "x86_64", "c000003e",
 }
 
 // window cuts a text down to its rarest maxLiteral bytes.
