@@ -32,12 +32,13 @@ var layers = map[string][]string{
 	"internal/decide":         {""},
 	"internal/detect/anomaly": {""},
 	"internal/detect/profile": {""},
-	"internal/engine":         {"", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/detect/profile", "internal/decide"},
+	"internal/engine":         {"", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/detect/profile", "internal/detect/payload", "internal/decide", "models"},
+	"internal/detect/payload": {"", "internal/detect/anomaly"},
 	"rules":                   {"", "internal/detect/rule"},
 
 	"internal/simulate": {"", "internal/parse"},                                                           // the latter in tests
 	"internal/train":    {"", "internal/parse", "internal/detect/anomaly", "internal/simulate", "models"}, // the last in tests
-	"models":            {"internal/detect/anomaly"},
+	"models":            {"internal/detect/anomaly", "internal/detect/payload"},
 
 	// Hands: input and output. They know neither the rules nor each other.
 	"internal/collect": {""},
@@ -61,13 +62,13 @@ var layers = map[string][]string{
 	"internal/netnstest": {},
 
 	// What a configuration means to the rules; both programs on the host share it.
-	"internal/setup": {"", "rules", "internal/parse", "internal/detect/rule", "internal/detect/sigma", "internal/decide", "internal/config"},
+	"internal/setup": {"", "rules", "models", "internal/detect/payload", "internal/parse", "internal/detect/rule", "internal/detect/sigma", "internal/decide", "internal/config"},
 
 	// Programs join things.
-	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "models", "internal/decide", "internal/engine",
+	"internal/agent": {"", "api", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "internal/detect/payload", "models", "internal/decide", "internal/engine",
 		"internal/collect", "internal/store", "internal/enforce", "internal/notify", "internal/llm", "internal/scan", "internal/report",
 		"internal/geo", "internal/control", "internal/host", "internal/metrics", "internal/sandbox", "internal/uplink", "internal/config", "internal/setup"},
-	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "models", "internal/train", "internal/simulate", "internal/decide", "internal/engine",
+	"internal/ctl": {"", "rules", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/payload", "models", "internal/train", "internal/simulate", "internal/decide", "internal/engine",
 		"internal/control", "internal/config", "internal/setup", "internal/scan", "internal/report",
 		"internal/service", "packaging", // to put the agent in place and start it
 		"internal/enforce",                 // to open the firewall when the agent is dead
@@ -84,7 +85,7 @@ var layers = map[string][]string{
 }
 
 // pure are the packages without input, output and clock.
-var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "internal/decide", "internal/engine"}
+var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "internal/detect/payload", "internal/decide", "internal/engine"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "context", "log", "log/slog", "io/ioutil", "syscall"}
 

@@ -99,6 +99,7 @@ type Agent struct {
 	series   seriesState
 	profiled time.Time // applications were stored
 	clients  clientState
+	payload  payloadState
 	admins   *admins
 	keys     keyLogins
 	pace     pace
@@ -429,6 +430,7 @@ func (a *Agent) restore(ctx context.Context, now time.Time, p past) error {
 	a.startSeries(ctx, now)
 	a.startProfiles(ctx)
 	a.startClients(ctx, now)
+	a.startPayload(ctx, now)
 	return nil
 }
 

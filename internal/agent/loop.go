@@ -87,6 +87,7 @@ func (a *Agent) loop(ctx context.Context, in <-chan sentinel.Batch) error {
 				a.keepSeries(time.Now(), true)
 				a.keepProfiles(time.Now(), true)
 				a.keepClients(time.Now(), true)
+				a.keepPayload(time.Now(), true)
 				err := a.flush()
 				a.saveLastWindows()
 				return err
@@ -322,6 +323,7 @@ func (a *Agent) flush() error {
 	a.keepSeries(start, false)
 	a.keepProfiles(start, false)
 	a.keepClients(start, false)
+	a.keepPayload(start, false)
 	p.results.Journal = a.journal()
 	if p.results.Empty() && !p.effects() {
 		return nil

@@ -66,6 +66,7 @@ func (a *Agent) adopt(ctx context.Context, file, cfg *config.Config, set *ruleSe
 		a.startSeries(ctx, time.Now())
 		a.startProfiles(ctx)
 		a.startClients(ctx, time.Now())
+		a.startPayload(ctx, time.Now())
 		if err := a.setNames(ctx); err != nil {
 			a.log.Error("the names of the whitelist could not be read again", "error", err)
 		}

@@ -39,6 +39,7 @@ type snapshot struct {
 	detections        uint64
 	anomaly           *control.AnomalyStatus
 	profiles          []control.ProfileStatus
+	payload           *control.PayloadStatus
 }
 
 // takeSnapshot is called in the engine's goroutine.
@@ -47,7 +48,7 @@ func (a *Agent) takeSnapshot() {
 	a.snapshot.Store(&snapshot{
 		blocks: st.Decide.Blocks, simulated: st.Decide.Simulated, skewed: st.Detect.Skewed, late: st.Detect.Late, state: a.stateSizes(st),
 		opened: a.pending.opened, blocked: a.pending.blocked, detections: st.Decide.Detections,
-		anomaly: a.seriesStatus(), profiles: a.profileStatus(),
+		anomaly: a.seriesStatus(), profiles: a.profileStatus(), payload: a.payloadStatus(time.Now()),
 	})
 }
 
@@ -121,7 +122,7 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 	if snap := a.snapshot.Load(); snap != nil {
 		s.Blocks, s.Simulated, s.State = snap.blocks, snap.simulated, snap.state
 		s.Skewed, s.Late = snap.skewed, snap.late
-		s.Anomaly, s.Profiles = snap.anomaly, snap.profiles
+		s.Anomaly, s.Profiles, s.Payload = snap.anomaly, snap.profiles, snap.payload
 	}
 	totals, err := a.store.Totals(ctx, now.Add(-24*time.Hour))
 	if err != nil {

@@ -139,6 +139,13 @@ type Detection struct {
 	Rules    Rules
 	Anomaly  Anomaly
 	Profiles Profiles
+	Payload  Payload
+}
+
+// Payload says whether the model of requests is asked.
+type Payload struct {
+	// Enabled switches the detector of the rule WEB_ML_PAYLOAD on.
+	Enabled bool
 }
 
 // Profiles say of each application in ProfileNames whether what is ordinary there
@@ -381,7 +388,7 @@ func Default() *Config {
 			ListsDir:      "/etc/sentinel/lists",
 		}, Anomaly: Anomaly{
 			Enabled: true, LearningPeriod: 7 * 24 * time.Hour, Sensitivity: SensitivityMedium,
-		}, Profiles: defaultProfiles()},
+		}, Profiles: defaultProfiles(), Payload: Payload{Enabled: true}},
 		Response: Response{
 			Mode:                  ModeProtect,
 			AutoBlock:             true,

@@ -92,6 +92,7 @@ detection:
   rules: {enabled: false, custom_rules_dir: /srv/rules, exceptions_dir: /srv/exceptions, lists_dir: /srv/lists, disabled: [ssh_brute_force, web_sqli]}
   anomaly: {enabled: false, learning_period: 36h, sensitivity: high}
   profiles: {nextcloud: on, webdav: off, git: auto, wordpress: "off", grafana: on, matrix: off, homeassistant: on}
+  payload: {enabled: false}
 response:
   mode: observe
   auto_block: false
@@ -132,6 +133,7 @@ performance: {batch_size: 1}
 			Rules{false, "/srv/rules", "/srv/exceptions", "/srv/lists", []string{"ssh_brute_force", "web_sqli"}},
 			Anomaly{false, 36 * time.Hour, SensitivityHigh},
 			Profiles{ProfileOn, ProfileOff, ProfileAuto, ProfileOff, ProfileOn, ProfileOff, ProfileOn},
+			Payload{false},
 		},
 		Response: Response{
 			Mode: ModeObserve, MinScore: 1, BlockDuration: BlockDuration{90 * time.Second, 90 * time.Minute},
@@ -147,7 +149,7 @@ performance: {batch_size: 1}
 	if !same(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 28 {
+	if line, ok := c.IsSet("response.max_blocks"); !ok || line != 29 {
 		t.Errorf("response.max_blocks is set on line %d, %t", line, ok)
 	}
 }

@@ -19,7 +19,7 @@ const runtimeFile = "runtime.yml"
 var runtimeKeys = []string{
 	"agent.log_level",
 	"logs.discovery",
-	"detection.rules.enabled", "detection.rules.disabled", "detection.anomaly.", "detection.profiles.",
+	"detection.rules.enabled", "detection.rules.disabled", "detection.anomaly.", "detection.profiles.", "detection.payload.",
 	"response.mode", "response.auto_block", "response.min_score", "response.block_duration.",
 	"response.escalation.", "response.graded.", "response.prefix_block",
 	"response.max_blocks", "response.max_new_blocks_per_minute", "response.max_prefix.", "response.whitelist", "response.protect_cdn", "response.block_private",

@@ -40,6 +40,9 @@ func schema(c *Config) section {
 				{"sensitivity", newEnum(&c.Detection.Anomaly.Sensitivity, SensitivityLow, SensitivityMedium, SensitivityHigh)},
 			}},
 			{"profiles", profileSchema(&c.Detection.Profiles)},
+			{"payload", section{
+				{"enabled", &boolean{&c.Detection.Payload.Enabled}},
+			}},
 		}},
 		{"response", section{
 			{"mode", newEnum(&c.Response.Mode, ModeObserve, ModeProtect)},

@@ -94,6 +94,8 @@ type Status struct {
 	Anomaly *AnomalyStatus `json:"anomaly,omitempty"`
 	// Profiles are the applications that answered in logs.
 	Profiles []ProfileStatus `json:"profiles,omitempty"`
+	// Payload is the model of requests; nil from older agents.
+	Payload *PayloadStatus `json:"payload,omitempty"`
 	// Sandbox is what the agent has given up; nil from older agents.
 	Sandbox *SandboxStatus `json:"sandbox,omitempty"`
 	// Geo says by what countries and networks are told; nil from older agents.

@@ -14,10 +14,10 @@ import (
 
 // trainFlags are what "ai train" and "ai evaluate" were told.
 type trainFlags struct {
-	model, file string
-	seed        uint64
-	logs        []string
-	learning    time.Duration
+	model, file, cases string
+	seed               uint64
+	logs               []string
+	learning           time.Duration
 }
 
 // trainable is a model that can be trained and evaluated here.
@@ -28,6 +28,7 @@ type trainable struct {
 
 var trainables = []trainable{
 	{"forest", (*app).trainForest, (*app).evaluateForest},
+	{"payload", (*app).trainPayload, (*app).evaluatePayload},
 }
 
 // trainable returns the model that a flag names.
@@ -53,9 +54,13 @@ a new one goes into the folder models of the source.
 
 forest learns what clients of web servers do from a week of generated days of five
 sites, or from your own access logs (--log): of days without attacks. Its card,
-with the figures, is written beside it.`,
+with the figures, is written beside it.
+
+payload learns what requests look like from labelled cases (--cases, a folder of
+*.jsonl) and from harmless requests that it generates.`,
 		Example: `  sentinelctl ai train --model forest --seed 20260302 --out forest.model
-  sentinelctl ai train --model forest --log access.log.1.gz --out mine.model`,
+  sentinelctl ai train --model forest --log access.log.1.gz --out mine.model
+  sentinelctl ai train --model payload --seed 1 --cases ./corpora --out payload.model`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			t, err := f.trainable()
@@ -71,6 +76,7 @@ with the figures, is written beside it.`,
 	fl := c.Flags()
 	fl.StringVar(&f.model, "model", "forest", "`name` of the model")
 	fl.StringVar(&f.file, "out", "", "`file` to write")
+	fl.StringVar(&f.cases, "cases", "", "`folder` with labelled cases (*.jsonl) for payload")
 	fl.StringArrayVar(&f.logs, "log", nil, "access log `file` to train forest on, may be repeated")
 	fl.Uint64Var(&f.seed, "seed", train.Seed, "`number` that all random choices follow from")
 	return c
@@ -84,9 +90,15 @@ func newEvaluate(a *app) *cobra.Command {
 
 forest: what it tells apart on generated days with attackers that it has not seen,
 by behaviour and speed. With --log, a log is replayed as if an agent had watched
-it: how many clients would have been unusual, and of how many it would have told.`,
+it: how many clients would have been unusual, and of how many it would have told.
+
+payload: what it finds of labelled cases (--cases), what of that the rules miss, and
+how often it is wrong. Beside the model as it is, models are trained that have not
+seen one source of the cases, and asked about that source: only these figures say
+what to expect of attacks that nobody has seen.`,
 		Example: `  sentinelctl ai evaluate --model forest
-  sentinelctl ai evaluate --model forest --learning 24h --log access.log.1`,
+  sentinelctl ai evaluate --model forest --learning 24h --log access.log.1
+  sentinelctl ai evaluate --model payload --seed 1 --cases ./corpora`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			t, err := f.trainable()
@@ -99,6 +111,7 @@ it: how many clients would have been unusual, and of how many it would have told
 	fl := c.Flags()
 	fl.StringVar(&f.model, "model", "forest", "`name` of the model")
 	fl.StringVar(&f.file, "file", "", "model `file` (default: the one that is built in)")
+	fl.StringVar(&f.cases, "cases", "", "`folder` with labelled cases (*.jsonl) for payload")
 	fl.StringArrayVar(&f.logs, "log", nil, "access log `file` to replay for forest, may be repeated")
 	fl.DurationVar(&f.learning, "learning", learningDefault, "learning `period` of a replay")
 	fl.Uint64Var(&f.seed, "seed", train.Seed, "`number` that all random choices follow from")

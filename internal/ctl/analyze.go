@@ -125,7 +125,7 @@ func (a *app) newAnalysis(f *analyzeFlags) (*analysis, error) {
 		return nil, err
 	}
 	x.engine = engine.New(engine.Config{
-		Set: rs.Set, Detect: detect.DefaultConfig(), Decide: replayPolicy(cfg),
+		Set: rs.Set, Payload: a.payload(cfg), Detect: detect.DefaultConfig(), Decide: replayPolicy(cfg),
 		// What protects this host's own addresses is left out: the log may be another's.
 		Allow: decide.NewAllowlist(protected), Locate: a.locator(cfg), Listed: a.listings(cfg),
 	})

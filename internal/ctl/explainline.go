@@ -20,6 +20,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/payload"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
@@ -108,6 +109,8 @@ type liveLine struct {
 
 // lineExplainer has what lines are explained with.
 type lineExplainer struct {
+	// payload makes the model of requests for an engine.
+	payload    func() *payload.Stage
 	parse      parse.Config
 	set, plain *rule.Set // plain has no exceptions
 	policy     decide.Config
@@ -199,12 +202,13 @@ func (a *app) newLineExplainer(paths []string) (*lineExplainer, error) {
 	}
 	policy := setup.Policy(cfg)
 	policy.Observe = true // nothing here reaches a kernel
-	return &lineExplainer{set: rs.Set, plain: bare.Set, policy: policy, allow: decide.NewAllowlist(protected), locate: a.locator(cfg), listed: a.listings(cfg)}, nil
+	return &lineExplainer{set: rs.Set, plain: bare.Set, policy: policy, allow: decide.NewAllowlist(protected), locate: a.locator(cfg), listed: a.listings(cfg),
+		payload: func() *payload.Stage { return a.payload(cfg) }}, nil
 }
 
 // explain takes one line through an engine of its own.
 func (x *lineExplainer) explain(text string, now time.Time) *lineExplanation {
-	eng := engine.New(engine.Config{Set: x.set, Detect: detect.DefaultConfig(), Decide: x.policy, Allow: x.allow, Locate: x.locate, Listed: x.listed})
+	eng := engine.New(engine.Config{Set: x.set, Payload: x.payload(), Detect: detect.DefaultConfig(), Decide: x.policy, Allow: x.allow, Locate: x.locate, Listed: x.listed})
 	src := eng.NewSource("line", x.parse)
 	st := eng.Replay(src, text, now)
 	e := &lineExplanation{Line: text, Understood: st.Parsed, Event: appendEvent(nil, st), Matches: []lineMatch{}, Excepted: []string{}}
@@ -306,7 +310,7 @@ func (x *lineExplainer) excepted(st *engine.Step, text string, now time.Time) []
 	for _, m := range st.Matches {
 		had[x.set.Rule(int(m.Rule)).ID] = true
 	}
-	eng := engine.New(engine.Config{Set: x.plain, Detect: detect.DefaultConfig(), DetectOnly: true, Locate: x.locate})
+	eng := engine.New(engine.Config{Set: x.plain, Payload: x.payload(), Detect: detect.DefaultConfig(), DetectOnly: true, Locate: x.locate})
 	for _, m := range eng.Replay(eng.NewSource("line", x.parse), text, now).Matches {
 		if id := x.plain.Rule(int(m.Rule)).ID; !had[id] && !slices.Contains(out, id) {
 			out = append(out, id)

@@ -113,6 +113,9 @@ func (a *app) status(st *control.Status) {
 	if text := profilesText(st.Profiles); text != "" {
 		row("Profiles:", text)
 	}
+	if st.Payload != nil {
+		row("Payload:", a.payloadText(st.Payload))
+	}
 	if st.Sandbox != nil {
 		row("Sandbox:", a.sandboxText(st.Sandbox))
 	}

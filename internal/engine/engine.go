@@ -16,6 +16,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/payload"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/profile"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
@@ -36,6 +37,8 @@ type Config struct {
 	NewID func(time.Time) string
 	// DetectOnly leaves out decisions: Step.Effects stays empty.
 	DetectOnly bool
+	// Payload judges requests; nil: nothing does. It belongs to this engine alone.
+	Payload *payload.Stage
 	// Locate says where addresses are; nil: nobody knows. It is called by the
 	// engine's goroutine, for few events, and must not wait.
 	Locate func(netip.Addr) sentinel.Geo
@@ -62,6 +65,7 @@ type Engine struct {
 	series    series
 	profiles  profiles
 	clients   *anomaly.Stage // nil: off
+	payload   payloads
 }
 
 // Source is one source of lines. It belongs to the engine that made it.
@@ -120,6 +124,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{set: cfg.Set, matcher: cfg.Set.NewMatcher(), detector: detect.New(cfg.Set, cfg.Detect),
 		sightings: &sightings{seed: rand.Uint64()}, answers: &answers{}, logins: detect.NewLogins(), locate: cfg.Locate}
 	e.matcher.LocateBy(e.locate)
+	e.SetPayload(cfg.Payload)
 	if !cfg.DetectOnly {
 		newID := cfg.NewID
 		if newID == nil {
@@ -179,7 +184,8 @@ func (e *Engine) Rebuild(src *Source, l *sentinel.Line, now, mod time.Time) *sen
 	ev := &src.event
 	src.parser.ParseAs(l.Trust, l.Text, now, mod, ev)
 	ev.Source = src.id
-	results := e.detector.Observe(ev, e.matcher, e.profile(src, ev, src.once(ev, e.matcher.Match(ev)), now), now)
+	results := e.detector.Observe(ev, e.matcher, e.profile(src, ev, src.once(ev, e.match(ev, now)), now), now)
+	e.weigh(results)
 	for i := range results {
 		if r := &results[i]; r.Fired && e.decider != nil {
 			e.decider.Remember(r.Detection)
@@ -207,13 +213,14 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	st := &e.step
 	st.Parsed, st.Event = parsed, ev
 	st.Effects = decide.Effects{}
-	st.Matches = src.once(ev, e.matcher.Match(ev))
+	st.Matches = src.once(ev, e.match(ev, now))
 	if ev.Type == sentinel.EventAuthOK {
 		st.Matches = e.login(ev, st.Matches, now)
 	}
 	st.Matches = e.profile(src, ev, st.Matches, now)
 	e.stats.Matches += uint64(len(st.Matches))
 	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
+	e.weigh(st.Results)
 	if ev.Type == sentinel.EventHTTPAccess {
 		e.answer(ev, st)
 	}
@@ -328,6 +335,7 @@ func (e *Engine) Swap(set *rule.Set, cfg detect.Config) {
 	next.Adopt(e.detector)
 	e.set, e.matcher, e.detector = set, set.NewMatcher(), next
 	e.matcher.LocateBy(e.locate)
+	e.SetPayload(e.payload.stage)
 	e.step.Matches, e.step.Results = nil, nil
 }
 

@@ -9,8 +9,10 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/payload"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+	"github.com/sentinel-ai/sentinel-ai/models"
 )
 
 // TestResult is how one test of a rule went.
@@ -79,6 +81,11 @@ var testStart = time.Date(2026, 2, 9, 14, 0, 0, 0, time.UTC)
 func newTestRun(set *rule.Set, index int32, t *rule.Test) *testRun {
 	run := &testRun{rule: index, r: set.Rule(int(index)), test: t}
 	run.engine = New(Config{Set: set, Detect: detect.Config{Seed: [2]uint64{1, 1}}, DetectOnly: true, Locate: t.Locate})
+	if run.r.Detector == rule.DetectorPayload {
+		if m, err := models.Payload(); err == nil { // without it the test fails
+			run.engine.SetPayload(payload.NewStage(m, payload.Config{}))
+		}
+	}
 	run.source = run.engine.NewSource("test", parse.Config{Type: run.sourceType()})
 	if a := run.r.Aggregation; a != nil {
 		run.need = a.Threshold

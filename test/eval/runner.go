@@ -8,6 +8,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/payload"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
@@ -52,7 +53,15 @@ func (r *runner) engine(detectOnly bool, learning time.Duration) (*engine.Engine
 		Set: r.set, Detect: detect.DefaultConfig(), Decide: decide.DefaultConfig(),
 		Allow: decide.NewAllowlist(nil), DetectOnly: detectOnly,
 	})
-	if !r.anomaly || detectOnly {
+	if !r.anomaly {
+		return e, nil
+	}
+	requests, err := models.Payload()
+	if err != nil {
+		return nil, err
+	}
+	e.SetPayload(payload.NewStage(requests, payload.Config{Learning: learning}))
+	if detectOnly {
 		return e, nil
 	}
 	model, err := models.Forest()

@@ -45,6 +45,10 @@ type report struct {
 	found Found
 }
 
+// Text returns a text of the event that Match was called for last, as conditions
+// see it. It is good until the next call of Match.
+func (m *Matcher) Text(f Field, v View) string { return m.text(f, v) }
+
 // Admits reports whether a rule's log source takes in the event that Match was
 // called for last.
 func (m *Matcher) Admits(r int32) bool {
