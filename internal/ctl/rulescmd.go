@@ -16,7 +16,7 @@ import (
 
 func newRules(a *app) *cobra.Command {
 	return group("rules", "Detection rules: list, show, check and try them",
-		newRulesList(a), newRuleShow(a), newRulesLint(a), newRulesTest(a), newRulesImport(a))
+		newRulesList(a), newRuleShow(a), newRulesLint(a), newRulesTest(a), newRulesNew(a), newRulesCoverage(a), newRulesSchema(a), newRulesImport(a))
 }
 
 func newRulesList(a *app) *cobra.Command {
@@ -204,12 +204,14 @@ func (a *app) pickRules(paths []string) (set *rule.Set, picked []*rule.Rule, pro
 
 func newRulesLint(a *app) *cobra.Command {
 	var quiet bool
+	var benign []string
 	c := &cobra.Command{
 		Use: "lint [FILE|DIR...]", Short: "Check rule files: faults, slow conditions, odd things",
 		Long: `Check rule files, as the agent would read them from its rules directory. Without
 any, all that the agent loads is checked: the built-in rules, and the rules,
-exceptions and lists of the configured directories. Exit code 6 if there are
-faults; warnings are no faults.`,
+exceptions and lists of the configured directories. Rules of your own are also
+tried on harmless lines, some that are built in and those of --benign. Exit code 6
+if there are faults; warnings are no faults.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			set, picked, problems, err := a.pickRules(args)
@@ -229,6 +231,11 @@ faults; warnings are no faults.`,
 					}
 				}
 			}
+			harmless, err := a.lintBenign(set, picked, len(args) > 0, benign)
+			if err != nil {
+				return err
+			}
+			problems = append(problems, harmless...)
 			for _, r := range picked {
 				if !r.Custom && len(args) == 0 {
 					continue // the shipped ones are measured before a release
@@ -241,6 +248,7 @@ faults; warnings are no faults.`,
 		},
 	}
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "no warnings")
+	c.Flags().StringArrayVar(&benign, "benign", nil, "a `log` of harmless lines on which no rule should fire; may be given again")
 	return c
 }
 

@@ -56,6 +56,17 @@ var aggregationKeys = []string{
 	"max_per_value", "min_ratio", "spread", "ambient",
 }
 
+// The keys of what stands within rules; Schema has the same.
+var (
+	prefixKeys   = []string{"v4", "v6"}
+	spreadKeys   = []string{"field", "min"}
+	sequenceKeys = []string{"by", "prefix", "within", "ordered", "steps", "unless"}
+	stepKeys     = []string{"id", "count"}
+	guardKeys    = []string{"before", "within", "same"}
+	testKeys     = []string{"name", "source", "start", "every", "repeat", "lines", "geo", "expect"}
+	expectKeys   = []string{"fires", "at", "matches", "fields", "extracted"}
+)
+
 func (r *reader) aggregation(n *yaml.Node) *Aggregation {
 	a := &Aggregation{V4: defaultV4, V6: defaultV6, MaxKeys: defaultMaxKeys}
 	seen := map[string]*yaml.Node{}
@@ -126,7 +137,7 @@ func (r *reader) aggregation(n *yaml.Node) *Aggregation {
 // spread reads a second condition of an aggregation: "spread: {field: src_ip,
 // min: 4}".
 func (r *reader) spread(n *yaml.Node, a *Aggregation) {
-	r.mapping(n, "spread", []string{"field", "min"}, func(e entry) {
+	r.mapping(n, "spread", spreadKeys, func(e entry) {
 		if e.key == "field" {
 			a.SpreadField = r.keyField(e.value, "spread")
 		} else {
@@ -145,7 +156,7 @@ func masks(a *Aggregation) bool {
 }
 
 func (r *reader) prefixLengths(n *yaml.Node, v4, v6 *int) {
-	r.mapping(n, "prefix", []string{"v4", "v6"}, func(e entry) {
+	r.mapping(n, "prefix", prefixKeys, func(e entry) {
 		if e.key == "v4" {
 			r.integer(e.value, "v4", 8, 32, v4)
 		} else {
@@ -157,7 +168,7 @@ func (r *reader) prefixLengths(n *yaml.Node, v4, v6 *int) {
 func (r *reader) sequence(n *yaml.Node) *Sequence {
 	s := &Sequence{V4: defaultV4, V6: defaultV6, Ordered: true}
 	var unless *yaml.Node
-	r.mapping(n, "sequence", []string{"by", "prefix", "within", "ordered", "steps", "unless"}, func(e entry) {
+	r.mapping(n, "sequence", sequenceKeys, func(e entry) {
 		switch e.key {
 		case "by":
 			s.By = r.fields(e.value, "by")
@@ -242,7 +253,7 @@ func (r *reader) rest(n *yaml.Node, what string, settings []string, f func(entry
 
 func (r *reader) step(n *yaml.Node) Step {
 	s := Step{Count: 1}
-	s.Rule, s.When = r.rest(n, "a step", []string{"id", "count"}, func(e entry) {
+	s.Rule, s.When = r.rest(n, "a step", stepKeys, func(e entry) {
 		if e.key == "id" {
 			s.ID, _ = r.text(e.value, "id", 64)
 		} else {
@@ -254,7 +265,7 @@ func (r *reader) step(n *yaml.Node) Step {
 
 func (r *reader) guard(n *yaml.Node, s *Sequence) Guard {
 	g := Guard{}
-	g.Rule, g.When = r.rest(n, "a guard", []string{"before", "within", "same"}, func(e entry) {
+	g.Rule, g.When = r.rest(n, "a guard", guardKeys, func(e entry) {
 		switch e.key {
 		case "before":
 			g.Before, _ = r.text(e.value, "before", 64)
@@ -281,7 +292,7 @@ const maxTestLines = 10_000
 
 func (r *reader) test(n *yaml.Node) Test {
 	t := Test{Repeat: 1, Expect: Expect{Fires: -1, Matches: -1}, Line: n.Line + r.offset}
-	r.mapping(n, "a test", []string{"name", "source", "start", "every", "repeat", "lines", "geo", "expect"}, func(e entry) {
+	r.mapping(n, "a test", testKeys, func(e entry) {
 		switch e.key {
 		case "name":
 			t.Name, _ = r.text(e.value, "name", 200)
@@ -318,7 +329,7 @@ func (r *reader) test(n *yaml.Node) Test {
 }
 
 func (r *reader) expect(n *yaml.Node, x *Expect) {
-	r.mapping(n, "expect", []string{"fires", "at", "matches", "fields", "extracted"}, func(e entry) {
+	r.mapping(n, "expect", expectKeys, func(e entry) {
 		switch e.key {
 		case "fires":
 			r.integer(e.value, "fires", 0, maxTestLines, &x.Fires)

@@ -32,24 +32,36 @@ const exactThreshold = 64
 // Lint looks at each rule of the set.
 func (s *Set) Lint() []LintResult {
 	out := make([]LintResult, len(s.rules))
+	twins := map[string]string{} // what rules say to the id of the first
 	for i, r := range s.rules {
 		out[i] = s.lint(i, r)
+		key := r.same()
+		if first, ok := twins[key]; ok && key != "" {
+			out[i].warn(r, r.Line, "the rule fires for the same events as %s: one of them is too many", first)
+		} else {
+			twins[key] = r.ID
+		}
 	}
 	return out
 }
 
+func (l *LintResult) warn(r *Rule, line int, format string, args ...any) {
+	l.Warnings = append(l.Warnings, Problem{
+		File: r.File, Line: line, RuleID: r.ID, Message: fmt.Sprintf(format, args...), Warning: true,
+	})
+}
+
 func (s *Set) lint(i int, r *Rule) LintResult {
 	res := LintResult{Rule: i, ID: r.ID, Direct: true, Indexed: true}
-	warn := func(line int, format string, args ...any) {
-		res.Warnings = append(res.Warnings, Problem{
-			File: r.File, Line: line, RuleID: r.ID, Message: fmt.Sprintf(format, args...), Warning: true,
-		})
-	}
+	warn := func(line int, format string, args ...any) { res.warn(r, line, format, args...) }
 	for step, cond := range r.trees() {
 		if r.Sequence == nil {
 			step = -1
 		}
 		t := s.treeOf[targetKey{int32(i), int16(step)}]
+		if line, why := cond.contradiction(); why != "" {
+			warn(line, "the condition is never true: %s", why)
+		}
 		if cond == nil || t == nil {
 			continue
 		}

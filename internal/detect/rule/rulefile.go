@@ -301,13 +301,15 @@ func (r *reader) rate(n *yaml.Node, a *Action) {
 	}
 }
 
+var exceptionKeys = []string{"reason", "expires", "match"}
+
 // exception reads one exception. Those outside rules name rules and must expire
 // within a year; that is checked by CompileWith, which knows the time.
 func (r *reader) exception(n *yaml.Node, global bool) Exception {
 	e := Exception{File: r.file, Line: n.Line + r.offset}
-	keys := []string{"reason", "expires", "match"}
+	keys := exceptionKeys
 	if global {
-		keys = append(keys, "rules")
+		keys = append(slices.Clone(keys), "rules")
 	}
 	r.mapping(n, "an exception", keys, func(x entry) {
 		switch x.key {
