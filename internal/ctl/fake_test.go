@@ -91,6 +91,7 @@ func (f *fake) Status(context.Context, control.Peer) (*control.Status, error) {
 		st.Reasons = []string{"the firewall refuses: operation not permitted", "/var/log/app.log: 96% of its lines are not understood"}
 		st.Firewall.Healthy, st.Firewall.Error, st.Firewall.Actual, st.Simulated = false, "netlink: operation not permitted", 0, 3
 		st.ConfigRuntime = []string{"response.mode"}
+		st.Rules.NotApplicable = 32
 		st.Rules.Skipped, st.Generation, st.ConfigError = 2, 4, "config.yml:3:5: response.max_blocks: 0 is not between 1 and 1000000"
 		st.Alarms = []control.Alarm{{Time: clock.Add(-10 * time.Minute), Kind: "breaker", Text: "more than 2000 new blocks a minute"}}
 	}
@@ -484,7 +485,11 @@ func (f *fake) Rule(_ context.Context, _ control.Peer, p control.RuleParams) (*c
 	all, _ := f.Rules(context.Background(), control.Peer{}, control.RulesParams{})
 	for _, r := range all.Rules {
 		if strings.EqualFold(r.ID, p.ID) {
-			return &control.RuleResult{RuleRow: r, Description: "Many failed logins from one address.", Tags: []string{"attack.t1110"}, MITRE: []string{"T1110"}, YAML: "id: " + r.ID + "\n"}, nil
+			res := &control.RuleResult{RuleRow: r, Description: "Many failed logins from one address.", Tags: []string{"attack.t1110"}, MITRE: []string{"T1110"}, YAML: "id: " + r.ID + "\n"}
+			if r.Custom {
+				res.Origin = &control.RuleOrigin{Format: "Sigma", ID: "aaaaaaaa-0000", Author: "Ann Author", License: "DRL 1.1"}
+			}
+			return res, nil
 		}
 	}
 	if p.ID == "BROKEN" {

@@ -214,3 +214,13 @@ func TestSmallTexts(t *testing.T) {
 		t.Error(technique)
 	}
 }
+
+// TestExplainOrigin: who wrote a rule in another format is named with it.
+func TestExplainOrigin(t *testing.T) {
+	got := ruleLine(sentinel.RulePart{
+		ID: "SIGMA_AAAAAAAA", Name: "A scanner", Origin: "Sigma rule aaaaaaaa by Ann Author", Severity: sentinel.High, Confidence: 0.7, Firings: 1, NoBlock: true,
+	})
+	if want := "SIGMA_AAAAAAAA HIGH x 0.70, once (its actions do not block); A scanner, Sigma rule aaaaaaaa by Ann Author"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
