@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 // badNamesEvery is how often the lists of addresses with a bad name are looked at.
 const badNamesEvery = 15 * time.Second
+
+// manyEntries is how many entries leave enough behind to be given back at once.
+const manyEntries = 50_000
 
 // loadBadNames reads lists that changed, and tells what is wrong with them. One
 // goroutine at a time.
@@ -29,6 +33,9 @@ func (a *Agent) loadBadNames() {
 	}
 	if len(now.Lists) > 0 || old != nil {
 		a.log.Info("lists of addresses with a bad name", "lists", len(now.Lists), "entries", entries)
+	}
+	if entries > manyEntries {
+		debug.FreeOSMemory() // reading left more behind than the lists take
 	}
 	for _, f := range now.Faults {
 		if old == nil || !slices.Contains(old.Faults, f) {

@@ -45,6 +45,8 @@ func (p *api) WhyNot(ctx context.Context, _ control.Peer, q control.WhyNotParams
 		}
 		if pr, ok := d.Allowlist().Covers(addr); ok {
 			out.Protection = &control.AllowEntry{Prefix: control.Network{Prefix: pr.Prefix}, Kind: string(pr.Kind), Reason: pr.Reason}
+		} else if pr, ok := d.Sheltered(addr); ok {
+			out.Protection = &control.AllowEntry{Place: pr.Place, Kind: string(pr.Kind), Reason: pr.Reason}
 		}
 		if s, ok := a.engine.Seen(addr); ok {
 			out.Seen = &control.Seen{Source: s.Source, Last: s.Last, Lines: s.Lines}
@@ -125,7 +127,11 @@ func whyNotBlocked(w *control.WhyNot, auto bool) (verdict string, hints []string
 	case w.Block != nil:
 		return "it is blocked", append(hints, "if packets still come through: sentinelctl doctor --drill")
 	case w.Protection != nil:
-		verdict = fmt.Sprintf("it is never blocked: %s is protected (%s%s)", w.Protection.Prefix, w.Protection.Kind, because(w.Protection.Reason))
+		what := w.Protection.Prefix.String()
+		if !w.Protection.Place.IsZero() {
+			what = w.Protection.Place.String()
+		}
+		verdict = fmt.Sprintf("it is never blocked: %s is protected (%s%s)", what, w.Protection.Kind, because(w.Protection.Reason))
 		if w.Protection.Kind == string(decide.KindProxy) {
 			hints = append(hints, "it is a trusted proxy: its visitors are blocked by the address in X-Forwarded-For where that can be dropped")
 		}

@@ -63,9 +63,9 @@ func withLists(local float64, found []Listing) float64 {
 	return Quant(1 - trust)
 }
 
-// sheltered returns the place of the allowlist that an address is in. Where the
+// Sheltered returns the place of the allowlist that an address is in. Where the
 // geography is not known, nothing is sheltered.
-func (d *Decider) sheltered(addr netip.Addr) (Protection, bool) {
+func (d *Decider) Sheltered(addr netip.Addr) (Protection, bool) {
 	if len(d.allow.places) == 0 || d.locate == nil || !addr.IsValid() {
 		return Protection{}, false
 	}

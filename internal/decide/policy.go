@@ -171,7 +171,7 @@ func (d *Decider) judge(now time.Time, at time.Duration, c *openCase, det *senti
 		}
 		return verdict{ruling: rulingAllowed, prefix: p.Prefix, why: p.String()}
 	}
-	if p, ok := d.sheltered(det.Addr); ok {
+	if p, ok := d.Sheltered(det.Addr); ok {
 		return verdict{ruling: rulingAllowed, why: p.String()}
 	}
 	refused := verdict{}

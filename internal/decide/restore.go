@@ -29,7 +29,7 @@ func (d *Decider) SetAllow(now time.Time, a *Allowlist) Effects {
 func (d *Decider) recheck(now time.Time, by string, asked netip.Prefix, fx *Effects) (lifted int) {
 	for _, e := range d.blocks.sorted() {
 		p, ok := d.allow.Overlaps(e.rec.Prefix)
-		if _, place := d.sheltered(e.rec.Prefix.Addr()); !ok && place && e.automatic() {
+		if _, place := d.Sheltered(e.rec.Prefix.Addr()); !ok && place && e.automatic() {
 			d.retire(e, fx, "revoked", by, now)
 			lifted++
 			continue
@@ -139,7 +139,7 @@ func (d *Decider) unfit(e *entry) string {
 	if ok && (p.Kind.Hard() || !e.rec.Forced || e.automatic()) {
 		return "it is protected by " + p.String()
 	}
-	if p, ok := d.sheltered(e.rec.Prefix.Addr()); ok && e.automatic() {
+	if p, ok := d.Sheltered(e.rec.Prefix.Addr()); ok && e.automatic() {
 		return "it is protected by " + p.String()
 	}
 	return ""

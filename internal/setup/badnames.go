@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unsafe"
 
 	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
@@ -79,7 +80,8 @@ func readBadNames(name string, limit int) (*decide.BadNames, string) {
 	if err != nil {
 		return nil, fmt.Sprintf("%s: %v", name, err)
 	}
-	l, err := decide.ParseBadNames(filepath.Base(name), string(data), limit)
+	// A long list is not copied; nothing changes data.
+	l, err := decide.ParseBadNames(filepath.Base(name), unsafe.String(unsafe.SliceData(data), len(data)), limit)
 	if err != nil {
 		return l, fmt.Sprintf("%s: %v", name, err)
 	}
