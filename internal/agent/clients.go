@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/sentinel-ai/sentinel-ai/internal/control"
@@ -73,13 +74,8 @@ func (a *Agent) startClients(ctx context.Context, now time.Time) {
 // loadClients makes a stage of the shipped model and what was learned. What was
 // learned and cannot be read is told, and learned anew.
 func (a *Agent) loadClients(ctx context.Context) (*anomaly.Stage, error) {
-	model, err := a.opt.Forest()
+	sc, err := a.clientConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the model forest.model of this program: %w", err)
-	}
-	cfg := a.config().Detection.Anomaly
-	sc := anomaly.Config{Model: model, Learning: cfg.LearningPeriod, Sensitivity: anomaly.Sensitivity(cfg.Sensitivity)}
-	if sc.Seed, err = a.seed(ctx); err != nil {
 		return nil, err
 	}
 	states, err := a.store.AnomalyStates(ctx, kindClients)
@@ -98,6 +94,18 @@ func (a *Agent) loadClients(ctx context.Context) (*anomaly.Stage, error) {
 		}
 	}
 	return stage, nil
+}
+
+// clientConfig is what a stage is made of.
+func (a *Agent) clientConfig(ctx context.Context) (c anomaly.Config, err error) {
+	if c.Model, err = a.opt.Forest(); err != nil {
+		return c, fmt.Errorf("the model forest.model of this program: %w", err)
+	}
+	cfg := a.config().Detection.Anomaly
+	c.Learning, c.Sensitivity = cfg.LearningPeriod, anomaly.Sensitivity(cfg.Sensitivity)
+	c.Country = func(addr netip.Addr) string { return a.geo.Lookup(addr).Country }
+	c.Seed, err = a.seed(ctx)
+	return c, err
 }
 
 // storeClients puts what was learned into the next commit.
@@ -121,18 +129,11 @@ func (a *Agent) forgetClients(ctx context.Context, now time.Time) error {
 	if a.engine.Clients() == nil {
 		return nil
 	}
-	seed, err := a.seed(ctx)
+	sc, err := a.clientConfig(ctx)
 	if err != nil {
 		return err
 	}
-	model, err := a.opt.Forest()
-	if err != nil {
-		return err
-	}
-	cfg := a.config().Detection.Anomaly
-	a.engine.WatchClients(anomaly.New(anomaly.Config{
-		Model: model, Learning: cfg.LearningPeriod, Sensitivity: anomaly.Sensitivity(cfg.Sensitivity), Seed: seed,
-	}))
+	a.engine.WatchClients(anomaly.New(sc))
 	a.clients = clientState{}
 	a.storeClients(now)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
+	"github.com/sentinel-ai/sentinel-ai/internal/geo"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
 	"github.com/sentinel-ai/sentinel-ai/internal/store"
 	"github.com/sentinel-ai/sentinel-ai/models"
@@ -31,7 +32,7 @@ func judging(t *testing.T, path string) *Agent {
 	set, _ := rule.Compile(nil)
 	a := &Agent{
 		log: slog.New(slog.DiscardHandler), store: st, cfg: config.Default(), tally: newTally(),
-		calls: make(chan func()), gone: make(chan struct{}), opt: Options{Forest: models.Forest},
+		geo: &geo.DB{}, calls: make(chan func()), gone: make(chan struct{}), opt: Options{Forest: models.Forest},
 		engine: engine.New(engine.Config{Set: set, Detect: detect.DefaultConfig(), Decide: decide.DefaultConfig()}),
 	}
 	return a

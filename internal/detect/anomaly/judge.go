@@ -56,6 +56,8 @@ type learner struct {
 
 	agents agents
 	hours  [24]float64 // requests
+	// logins has the countries that tried to log in, see countryPlace.
+	logins [26 * 26]bool
 }
 
 // turn does what a new five minutes bring.
@@ -176,7 +178,7 @@ func (s *Stage) value(base, score float64, learning bool) float64 {
 // side is what adds to A without being a part of the models.
 func (s *Stage) side(w *window, v *Vector) float64 {
 	n := 0.0
-	for _, yes := range [...]bool{w.newAgent, s.atOddHour(w.last), w.n >= robotRequests && v[featRhythm] < regular} {
+	for _, yes := range [...]bool{w.newAgent, s.atOddHour(w.last), w.n >= robotRequests && v[featRhythm] < regular, s.newCountry(w) >= 0} {
 		if yes {
 			n++
 		}
@@ -191,6 +193,19 @@ func (s *Stage) atOddHour(at uint32) bool {
 		all += n
 	}
 	return s.learner.hours[at/3600%24] < offHours*all
+}
+
+// newCountry returns the place of the country of a client who tried to log in, if
+// nobody from there ever did, and -1 otherwise.
+func (s *Stage) newCountry(w *window) int {
+	if !w.login || s.cfg.Country == nil {
+		return -1
+	}
+	place := countryPlace(s.cfg.Country(w.address()))
+	if place >= 0 && s.learner.logins[place] {
+		return -1
+	}
+	return place
 }
 
 // emit tells of a window.
@@ -226,6 +241,7 @@ func (s *Stage) reasons(w *window, v *Vector) []string {
 		text string
 	}{
 		{w.newAgent, "a user agent that was never seen on this host"},
+		{s.newCountry(w) >= 0, "nobody from its country ever tried to log in"},
 		{s.atOddHour(w.last), "hardly anybody comes at this hour"},
 		{w.n >= robotRequests && v[featRhythm] < regular, "its requests come as evenly as a machine's"},
 	} {
@@ -263,6 +279,9 @@ func (s *Stage) learn(w *window, v *Vector, base, score float64, flagged bool, f
 	l := &s.learner
 	if flagged {
 		return
+	}
+	if place := s.newCountry(w); place >= 0 {
+		l.logins[place] = true
 	}
 	l.highest.note(flag, float32(base))
 	if base > s.cfg.Model.Gate || !l.reservoir.room(w.client, w.v6) {

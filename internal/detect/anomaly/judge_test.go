@@ -259,6 +259,32 @@ func TestSideFeatures(t *testing.T) {
 	}
 }
 
+// A country from which nobody ever tried to log in is one more reason, once.
+func TestNewCountry(t *testing.T) {
+	r := newRig(t, Config{Country: func(a netip.Addr) string {
+		switch {
+		case a.As4()[0] < 100:
+			return "DE"
+		case a.As4()[0] < 200:
+			return "FR"
+		}
+		return ""
+	}})
+	r.hours[r.at.Hour()] = 1
+	v, at := r.usual(), uint32(r.at.Unix())
+	for i, tt := range []struct {
+		client uint64
+		login  bool
+		want   float64
+	}{{10 << 24, false, 0}, {10 << 24, true, 0.05}, {11 << 24, true, 0}, {150 << 24, true, 0.05}, {151 << 24, true, 0}, {210 << 24, true, 0}} {
+		w := window{client: tt.client, login: tt.login, n: 5, last: at}
+		if got := r.side(&w, &v); got != tt.want {
+			t.Errorf("%d: %v, want %v", i, got, tt.want)
+		}
+		r.judgeVector(&w, &v)
+	}
+}
+
 // Reasons say what differs, in the words of people.
 func TestReasons(t *testing.T) {
 	m := toyModel(t)
@@ -281,6 +307,7 @@ func TestReasons(t *testing.T) {
 
 func TestState(t *testing.T) {
 	r := newRig(t, Config{Seed: 99, Learning: time.Hour})
+	r.logins[countryPlace("DE")] = true
 	for i := range 3000 {
 		r.pass(uint64(i), r.usual(), time.Minute)
 		if i%100 == 0 {

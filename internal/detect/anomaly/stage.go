@@ -19,6 +19,9 @@ type Config struct {
 	// MaxClients bounds the clients whose windows are open, 16 to 131,071; 0: as
 	// many as take 16 MB.
 	MaxClients int
+	// Country says in which country an address is ("DE"), empty if nobody knows;
+	// nil: nobody ever does.
+	Country func(netip.Addr) string
 	// Seed keys the hashes and the choice of what is remembered; 0 is a seed too.
 	Seed uint64
 }

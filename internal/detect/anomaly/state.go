@@ -46,6 +46,11 @@ func (s *Stage) AppendState(b []byte) []byte {
 	for _, n := range l.hours {
 		b = le.AppendUint64(b, math.Float64bits(n))
 	}
+	for _, yes := range l.logins {
+		if b = append(b, 0); yes {
+			b[len(b)-1] = 1
+		}
+	}
 	for _, c := range [...]*Calibration{&l.scores, &l.crowd} {
 		part, _ := c.MarshalBinary() // cannot fail
 		b = le.AppendUint32(b, uint32(len(part)))
@@ -99,6 +104,9 @@ func (s *Stage) LoadState(data []byte) error {
 	}
 	for i := range l.hours {
 		l.hours[i] = max(r.float64(), 0)
+	}
+	for i := range l.logins {
+		l.logins[i] = r.uint8() != 0
 	}
 	for _, c := range [...]*Calibration{&l.scores, &l.crowd} {
 		if err := c.UnmarshalBinary(r.part(1 << 20)); err != nil {
