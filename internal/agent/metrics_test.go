@@ -61,7 +61,8 @@ func TestMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 		got = figuresOf(t, string(body))
-		if figure(got["sentinel_blocks_in_force"], "false") == 1 && figure(got["sentinel_commit_duration_seconds"], "") > 0 {
+		if figure(got["sentinel_blocks_in_force"], "false") == 1 && figure(got["sentinel_commit_duration_seconds"], "") > 0 &&
+			figure(got["sentinel_firewall_healthy"], "dryrun") == 1 {
 			break
 		}
 		if time.Now().After(limit) {
