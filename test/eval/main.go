@@ -29,6 +29,7 @@ type options struct {
 	corpus, dump, report string
 	tier, misses, falses int
 	suite                *regexp.Regexp
+	mutations            bool
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.IntVar(&opt.falses, "false", 0, "show so many false alerts of each rule")
 	flag.StringVar(&opt.dump, "detections", "", "also write what was detected to this `file`, a JSON object a case")
 	flag.StringVar(&opt.report, "report", "", "also write the tables to this `file`, as Markdown")
+	flag.BoolVar(&opt.mutations, "mutations", false, "instead, show what is lost when attacks on web servers are disguised")
 	flag.Parse()
 	var err error
 	if opt.suite, err = regexp.Compile(*suite); err == nil {
@@ -82,6 +84,9 @@ func run(opt options) error {
 		if !p.Warning {
 			return p
 		}
+	}
+	if opt.mutations {
+		return robust(set, cases, opt.misses)
 	}
 	now := time.Now()
 	off, on := &runner{set: set, now: now}, &runner{set: set, now: now, anomaly: true}
