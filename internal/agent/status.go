@@ -124,6 +124,9 @@ func (p *api) Status(ctx context.Context, _ control.Peer) (*control.Status, erro
 		s.Skewed, s.Late = snap.skewed, snap.late
 		s.Anomaly, s.Profiles, s.Payload = snap.anomaly, snap.profiles, snap.payload
 	}
+	if s.Payload != nil && s.Payload.Error != "" {
+		s.Reasons = append(s.Reasons, "the model of requests is off: "+s.Payload.Error)
+	}
 	totals, err := a.store.Totals(ctx, now.Add(-24*time.Hour))
 	if err != nil {
 		s.Reasons = append(s.Reasons, "the database cannot be read: "+err.Error())

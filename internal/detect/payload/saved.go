@@ -20,7 +20,7 @@ const maxCalibration = 1 << 16
 // ErrMemory says that what a stage remembered cannot be used.
 var ErrMemory = errors.New("the memory of the payload stage is damaged")
 
-// AppendMemory appends what the stage has learnt of its host, about 100 KiB, in
+// AppendMemory appends what the stage has learnt of its host, at most 90 KiB, in
 // the form that LoadMemory reads.
 func (s *Stage) AppendMemory(b []byte) []byte {
 	start := len(b)
