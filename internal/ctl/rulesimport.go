@@ -264,7 +264,7 @@ func copyRule(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(to)); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(to), ".import-*")
@@ -280,4 +280,16 @@ func copyRule(from, to string) error {
 		return err
 	}
 	return os.Rename(f.Name(), to)
+}
+
+// makeFolder makes a directory and those above it, so that the agent, which is
+// another user, can read them whatever the umask is.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeFolder(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	return errors.Join(os.Mkdir(dir, 0o755), os.Chmod(dir, 0o755))
 }

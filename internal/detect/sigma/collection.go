@@ -10,8 +10,8 @@ import (
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 )
 
-// License is the licence of rules that name none: SigmaHQ's.
-const License = "Detection Rule License 1.1 (SigmaHQ's) unless its author says otherwise"
+// License stands for the licence of rules that name none.
+const License = "not named by the rule; SigmaHQ's rules are under the Detection Rule License 1.1"
 
 // Report says what became of one document.
 type Report struct {
@@ -206,8 +206,8 @@ func (c *Collection) newRule(d *document) *rule.Rule {
 		Tags: d.tags, References: d.references, FalsePositives: d.falsePositives, File: d.file, Line: d.line, Column: 1, Custom: true,
 		Origin: &rule.Origin{Format: "Sigma", ID: d.id, Author: d.author, License: cmp.Or(d.license, License), Status: d.status},
 	}
-	if r.Type == "sigma" {
-		r.Group = "sigma"
+	if r.Type == noTactic {
+		r.Group = noTactic
 	}
 	return r
 }

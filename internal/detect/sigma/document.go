@@ -298,6 +298,9 @@ func (d *document) confidence() float64 {
 	return 0.50
 }
 
+// noTactic is the type of rules whose tags name no tactic.
+const noTactic = "sigma"
+
 // tactics are ATT&CK's, as tags have them.
 var tactics = []string{
 	"reconnaissance", "resource-development", "initial-access", "execution", "persistence", "privilege-escalation", "stealth",
@@ -313,7 +316,7 @@ func (d *document) kind() string {
 			return strings.ReplaceAll(name, "-", "_")
 		}
 	}
-	return "sigma"
+	return noTactic
 }
 
 // ruleID makes the id of a rule: SIGMA_ and the first part of its own id, or all
