@@ -18,14 +18,7 @@ func newDiscover(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				switch a.format {
-				case "json":
-					return a.json(r)
-				case "jsonl":
-					return list(a, r.Logs)
-				}
-				a.discovered(r)
-				return nil
+				return answer(a, r, r.Logs, a.discovered)
 			})
 		},
 	}

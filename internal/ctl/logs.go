@@ -185,14 +185,7 @@ func newUnparsed(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				switch a.format {
-				case "json":
-					return a.json(r)
-				case "jsonl":
-					return list(a, r.Shapes)
-				}
-				a.unparsed(r)
-				return nil
+				return answer(a, r, r.Shapes, a.unparsed)
 			})
 		},
 	}

@@ -42,6 +42,19 @@ func list[T any](a *app, items []T) error {
 	return nil
 }
 
+// answer writes an answer in the format asked for: as a whole, its items one a line,
+// or as people read it.
+func answer[R, T any](a *app, whole R, items []T, table func(R)) error {
+	switch a.format {
+	case "json":
+		return a.json(whole)
+	case "jsonl":
+		return list(a, items)
+	}
+	table(whole)
+	return nil
+}
+
 // encode is JSON in one line with every character escaped that a terminal might
 // obey: programs read the same, and a screen shows nothing odd.
 func encode(v any) ([]byte, error) {

@@ -33,14 +33,7 @@ func newRulesList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				switch a.format {
-				case "json":
-					return a.json(r)
-				case "jsonl":
-					return list(a, r.Rules)
-				}
-				a.rules(r)
-				return nil
+				return answer(a, r, r.Rules, a.rules)
 			})
 		},
 	}

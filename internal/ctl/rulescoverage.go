@@ -32,14 +32,10 @@ that it finds every form of it.`,
 				return err
 			}
 			rows := coverage(picked, missing)
-			switch {
-			case navigator:
+			if navigator {
 				return a.json(navigatorLayer(rows))
-			case a.format != "table":
-				return list(a, rows)
 			}
-			a.coverage(rows, len(picked))
-			return nil
+			return answer(a, rows, rows, func([]coveredTechnique) { a.coverage(rows, len(picked)) })
 		},
 	}
 	c.Flags().BoolVar(&navigator, "navigator", false, "a layer for the ATT&CK Navigator, in JSON")
