@@ -220,6 +220,7 @@ func (e *Engine) take(src *Source, parsed bool, now time.Time) *Step {
 	st.Matches = e.profile(src, ev, st.Matches, now)
 	e.stats.Matches += uint64(len(st.Matches))
 	st.Results = e.detector.Observe(ev, e.matcher, st.Matches, now)
+	e.unusualOnly(src, st.Results)
 	e.weigh(st.Results)
 	if ev.Type == sentinel.EventHTTPAccess {
 		e.answer(ev, st)

@@ -8,6 +8,7 @@ import (
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/anomaly"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 )
@@ -42,13 +43,51 @@ func (e *Engine) observe(src *Source, st *Step, now time.Time) {
 	if src.series == nil {
 		return
 	}
-	hostile := false
+	var said anomaly.Said
 	for i := range st.Results {
-		r := &st.Results[i]
-		hostile = hostile || (r.Fired || r.Silent) && e.set.Rule(int(r.Rule)).Severity >= sentinel.High
+		if r := &st.Results[i]; (r.Fired || r.Silent) && e.set.Rule(int(r.Rule)).Severity >= sentinel.High {
+			said |= anomaly.Hostile
+		}
 	}
-	if src.series.Observe(st.Event, now, hostile) {
+	if st.Event.Type == sentinel.EventHTTPAccess && e.failedLogin(st.Matches) {
+		said |= anomaly.LoginFailed
+	}
+	if src.series.Observe(st.Event, now, said) {
 		st.Effects.Merge(e.deviations(now))
+	}
+}
+
+// failedLogin reports whether one of the matches says that a request was a login
+// that failed.
+func (e *Engine) failedLogin(matches []rule.Match) bool {
+	for i := range matches {
+		if r := e.set.Rule(int(matches[i].Rule)); r.Type == "brute_force" && r.Aggregation != nil && !r.Ambient() {
+			return true
+		}
+	}
+	return false
+}
+
+// unusualOnly lets rules that fire only above what is usual (above_usual) be
+// silent where it is not known that there is more. Tests inside rules have no
+// usual days: there it is taken for granted.
+func (e *Engine) unusualOnly(src *Source, results []detect.Result) {
+	for i := range results {
+		r := &results[i]
+		if !r.Fired && !r.Silent {
+			continue
+		}
+		a := e.set.Rule(int(r.Rule)).Aggregation
+		if a == nil || a.AboveUsual == 0 || e.decider == nil {
+			continue
+		}
+		above := false
+		if src.series != nil && src.watched == e.series.set {
+			above, _ = src.series.Above(float64(a.AboveUsual))
+		}
+		if !above {
+			r.Fired, r.Silent, r.Detection = false, false, nil
+		}
 	}
 }
 

@@ -34,6 +34,17 @@ group: auth_dist
 log_source: ssh
 detector: site_dist
 ---
+id: STUFF
+name: stuffing
+severity: HIGH
+type: brute_force
+group: web_auth
+log_source: web
+conditions: {http.path: /login, http.method: POST, http.status: 401}
+aggregation: {group_by: http.path, window: 10m, threshold: 5, above_usual: 5}
+cooldown: 1m
+actions: [notify]
+---
 id: OFF
 name: off
 enabled: false
@@ -171,5 +182,26 @@ func TestWatchedLogins(t *testing.T) {
 	if th.Key != "source=/var/log/auth.log" || len(th.Samples) == 0 || !strings.Contains(th.Description, "logins of people who got in within the last week failed since ") ||
 		!strings.Contains(th.Description, "203.0.0.") || strings.Contains(th.Description, "198.51.100.1") {
 		t.Errorf("the threat is %+v", th)
+	}
+}
+
+// TestAboveUsual: a rule that fires only above what is usual is silent while that
+// is being learned, and where as many logins fail every day.
+func TestAboveUsual(t *testing.T) {
+	w := newWatched(t)
+	fail := func(n int) func() {
+		return func() {
+			for i := range n {
+				w.take(w.e.Line(w.web, fmt.Sprintf(`203.0.113.%d - - [%s] "POST /login HTTP/1.1" 401 512 "-" "Mozilla/5.0"`, i%200, w.now.Format("02/Jan/2006:15:04:05 -0700")), w.now, w.now).Effects)
+			}
+		}
+	}
+	w.pass(3*24*time.Hour, fail(8))
+	if got := w.find("STUFF"); len(got) != 0 {
+		t.Errorf("what happens every day is told: %+v", got)
+	}
+	w.pass(10*time.Minute, fail(60))
+	if got := w.find("STUFF"); len(got) != 1 || w.blocks != 0 {
+		t.Errorf("60 where 8 are usual: %d threats, %d blocks", len(got), w.blocks)
 	}
 }

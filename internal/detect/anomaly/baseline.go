@@ -15,6 +15,8 @@ const (
 	shrink = 24
 	// leastVariance keeps what never varied from making every change enormous.
 	leastVariance = 0.01
+	// leastSamples of a metric are needed before values are compared.
+	leastSamples = 100
 )
 
 // Moments are those of a metric's transformed values in one hour of the week.
@@ -64,8 +66,8 @@ type Baseline struct {
 }
 
 // expect returns mean and variance of what is to be expected in an hour of the
-// week, after so many weeks of learning. ok is false before the first sample.
-func (b *Baseline) expect(hour int, weeks float64) (mean, variance float64, ok bool) {
+// week, after so many weeks of learning, from n samples of all hours.
+func (b *Baseline) expect(hour int, weeks float64) (mean, variance float64, n int) {
 	var global, day pooled
 	for i := range b.Hours {
 		global.add(&b.Hours[i])
@@ -74,14 +76,14 @@ func (b *Baseline) expect(hour int, weeks float64) (mean, variance float64, ok b
 		day.add(&b.Hours[i])
 	}
 	if global.n == 0 {
-		return 0, 0, false
+		return 0, 0, 0
 	}
 	global.done()
 	day.done()
 	d := global.shrunk(day.n, day.mean, day.variance)
 	h := &b.Hours[hour]
 	w := d.shrunk(float64(h.N), float64(h.Mean), float64(h.Var))
-	return w.mean, w.variance * (1 + 0.5/max(weeks, 1)), true
+	return w.mean, w.variance * (1 + 0.5/max(weeks, 1)), int(global.n)
 }
 
 // deviation is z: how many standard deviations a value lies above the mean.

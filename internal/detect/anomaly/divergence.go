@@ -11,6 +11,8 @@ type countries struct {
 	today   [countryPlaces]uint32
 	learned [countryPlaces]float32 // shares
 	days    uint16                 // that were learned
+	// spoiled are bins of today that must not be learned.
+	spoiled int
 }
 
 const (
@@ -20,6 +22,8 @@ const (
 	leastVisits = 200
 	leastDays   = 3
 	dayCap      = 28
+	// mostSpoiled bins of a day that must not be learned, and none of it is.
+	mostSpoiled = 12
 )
 
 // countryPlace is the place of a two-letter country code, -1 for others.
@@ -38,20 +42,20 @@ func (c *countries) visit(place int) {
 	c.visits++
 }
 
-// turn begins another day and learns the one that ended, unless it is not to be
-// learned or says too little.
-func (c *countries) turn(day int64, learn bool) {
+// turn begins another day and learns the one that ended, unless too much of it is
+// not to be learned or it says too little.
+func (c *countries) turn(day int64) {
 	if c.day == day {
 		return
 	}
-	if learn && c.day != 0 && c.visits >= leastVisits {
+	if c.spoiled <= mostSpoiled && c.day != 0 && c.visits >= leastVisits {
 		c.days = min(c.days+1, dayCap)
 		w := 1 / float32(c.days)
 		for i := range c.learned {
 			c.learned[i] += w * (float32(c.today[i])/float32(c.visits) - c.learned[i])
 		}
 	}
-	c.day, c.visits = day, 0
+	c.day, c.visits, c.spoiled = day, 0, 0
 	clear(c.today[:])
 }
 

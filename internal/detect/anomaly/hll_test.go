@@ -93,13 +93,13 @@ func TestDivergence(t *testing.T) {
 		}
 	}
 	for d := range int64(5) {
-		c.turn(d+1, true)
+		c.turn(d + 1)
 		day(map[string]int{"DE": 700, "NL": 200, "FR": 100})
 	}
 	if d, ok := c.divergence(); !ok || d > 0.01 {
 		t.Errorf("an ordinary day diverges by %v, %v", d, ok)
 	}
-	c.turn(10, true)
+	c.turn(10)
 	day(map[string]int{"DE": 100})
 	if _, ok := c.divergence(); ok {
 		t.Error("100 visits say something")
@@ -110,7 +110,8 @@ func TestDivergence(t *testing.T) {
 	if !ok || d < 0.5 || name != "BR" || now != 0.6 || before != 0 {
 		t.Errorf("another world diverges by %v, %v; %s %v %v", d, ok, name, now, before)
 	}
-	c.turn(11, false) // not learned
+	c.spoiled = mostSpoiled + 1
+	c.turn(11) // not learned
 	day(map[string]int{"DE": 700, "NL": 200, "FR": 100})
 	if d, _ := c.divergence(); d > 0.01 {
 		t.Errorf("what was not to be learned was: %v", d)

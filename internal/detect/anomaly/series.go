@@ -80,6 +80,7 @@ type Series struct {
 	broken bool  // the open bin is not whole: begun in the middle, or after a gap
 	heard  time.Time
 	bin    bin
+	auth   uint32 // failed logins of the bin before
 	geo    *countries
 	base   [NumMetrics]*Baseline
 	scores Calibration // of the bins
@@ -189,10 +190,19 @@ func (s *SeriesSet) Source(id string, kind sentinel.SourceType) *Series {
 	return x
 }
 
-// Observe counts an event that arrived at now. hostile says that it belongs to
-// an open case of severity HIGH or above. It reports whether there is something
-// in Closed.
-func (x *Series) Observe(ev *sentinel.Event, now time.Time, hostile bool) bool {
+// Said is what the rules say of an event.
+type Said uint8
+
+const (
+	// Hostile: it belongs to an open case of severity HIGH or above.
+	Hostile Said = 1 << iota
+	// LoginFailed: it is a request that was a login and failed.
+	LoginFailed
+)
+
+// Observe counts an event that arrived at now, and of which the rules said what
+// they said. It reports whether there is something in Closed.
+func (x *Series) Observe(ev *sentinel.Event, now time.Time, said Said) bool {
 	sec := now.Unix()
 	x.heard = now
 	if !ev.Time.IsZero() {
@@ -208,8 +218,12 @@ func (x *Series) Observe(ev *sentinel.Event, now time.Time, hostile bool) bool {
 	n := uint32(min(max(ev.Repeat, 1), 1<<16))
 	b := &x.bin
 	b.events += n
-	if hostile {
+	if said&Hostile != 0 {
 		b.hostile += n
+	}
+	if said&LoginFailed != 0 {
+		b.auth += n
+		x.has |= facetAuth
 	}
 	switch ev.Type {
 	case sentinel.EventAuthFail:
@@ -311,12 +325,16 @@ func (x *Series) reach(at int64) {
 	default:
 		for ; x.open < at; x.open++ {
 			x.end()
+			x.auth = x.bin.auth
 			x.bin.reset()
 			x.broken = false
 		}
 	}
 	x.open = at
 	x.bin.reset()
+	if x.geo != nil {
+		x.geo.turn(x.dayOf(at))
+	}
 }
 
 // Closed returns what bins that have ended since the last call brought. It is
@@ -357,8 +375,8 @@ type reading struct {
 
 // end judges and learns the open bin.
 func (x *Series) end() {
-	if day := x.dayOf(x.open); x.geo != nil {
-		x.geo.turn(day, !x.hostile())
+	if x.geo != nil && x.hostile() {
+		x.geo.spoiled++
 	}
 	if x.broken {
 		return
@@ -378,7 +396,9 @@ func (x *Series) end() {
 		if b == nil {
 			continue
 		}
-		r.m, r.v, r.compared = b.expect(hour, x.weeks())
+		var n int
+		r.m, r.v, n = b.expect(hour, x.weeks())
+		r.compared = n >= leastSamples
 		r.z = deviation(r.y, r.m, r.v)
 		r.rise = r.compared && r.z >= zTwice && r.x >= metrics[m].least
 		if r.compared && r.x >= metrics[m].least {

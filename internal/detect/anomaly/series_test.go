@@ -46,11 +46,11 @@ func (w *world) send(addr netip.Addr, path string, status int, at time.Time) {
 	}
 	w.ev = sentinel.Event{Time: at, Type: sentinel.EventHTTPAccess, SourceType: sentinel.TypeNginx, Repeat: 1, SrcIP: addr}
 	w.ev.HTTP = sentinel.HTTP{Method: "GET", Path: path, Status: status, Bytes: 2000}
-	w.observe(false)
+	w.observe(0)
 }
 
-func (w *world) observe(hostile bool) {
-	if w.x.Observe(&w.ev, w.now, hostile) {
+func (w *world) observe(said Said) {
+	if w.x.Observe(&w.ev, w.now, said) {
 		w.collect()
 	}
 }
@@ -164,7 +164,7 @@ func BenchmarkSeries(b *testing.B) {
 			now = now.Add(time.Second)
 		}
 		ev.Time = now
-		x.Observe(&ev, now, false)
+		x.Observe(&ev, now, 0)
 		set.out = set.out[:0]
 		i++
 	}

@@ -250,14 +250,14 @@ func TestQuiet(t *testing.T) {
 // TestPoisonedWeek: an attack that goes on while the agent learns. Where rules
 // see it, it teaches nothing; where they do not, it is bounded.
 func TestPoisonedWeek(t *testing.T) {
-	flood := func(w *world, hostile bool) func() {
+	flood := func(w *world, said Said) func() {
 		return func() {
 			w.usual()
 			if hour := w.now.Hour(); hour >= 2 && hour < 4 { // each night
 				for range 3000 {
 					w.ev = sentinel.Event{Time: w.now, Type: sentinel.EventHTTPAccess, SourceType: sentinel.TypeNginx, Repeat: 1, SrcIP: client(90_000)}
 					w.ev.HTTP = sentinel.HTTP{Method: "GET", Path: "/", Status: 200, Bytes: 2000}
-					w.observe(hostile)
+					w.observe(said)
 				}
 			}
 		}
@@ -265,9 +265,9 @@ func TestPoisonedWeek(t *testing.T) {
 	clean := newWorld(t)
 	clean.pass(7*binsOfDay, clean.usual)
 	seen := newWorld(t)
-	seen.pass(7*binsOfDay, flood(seen, true))
+	seen.pass(7*binsOfDay, flood(seen, Hostile))
 	unseen := newWorld(t)
-	unseen.pass(7*binsOfDay, flood(unseen, false))
+	unseen.pass(7*binsOfDay, flood(unseen, 0))
 	at := 24 + 12 // Monday noon, when nothing happened
 	upper := func(w *world, hour int) float64 {
 		m, v, _ := w.x.base[Requests].expect(hour, w.x.weeks())
@@ -285,7 +285,7 @@ func TestPoisonedWeek(t *testing.T) {
 	// are told that the nights changed.
 	late := learned(t)
 	before := upper(late, at)
-	late.pass(7*binsOfDay, flood(late, false))
+	late.pass(7*binsOfDay, flood(late, 0))
 	if after := upper(late, at); after > 1.5*before {
 		t.Errorf("a poisoned week after learning moves the limit from %.0f to %.0f", before, after)
 	}
@@ -424,8 +424,38 @@ func FuzzLoadState(f *testing.F) {
 		}
 		x := set.Source("a", "")
 		ev := sentinel.Event{Time: monday, Type: sentinel.EventHTTPAccess, Repeat: 1, SrcIP: client(1)}
-		x.Observe(&ev, monday, false)
+		x.Observe(&ev, monday, 0)
 		set.Advance(monday)
 		x.save()
 	})
+}
+
+// TestAbove: five times as many failed logins as usual.
+func TestAbove(t *testing.T) {
+	w := newWorld(t)
+	fail := func(n int) {
+		for range n {
+			w.ev = sentinel.Event{Time: w.now, Type: sentinel.EventHTTPAccess, Repeat: 1, SrcIP: client(7)}
+			w.ev.HTTP = sentinel.HTTP{Method: "POST", Path: "/wp-login.php", Status: 200}
+			w.observe(LoginFailed)
+		}
+	}
+	w.pass(4*binsOfDay, func() { w.usual(); fail(2) })
+	if _, ok := w.x.Above(5); ok {
+		t.Error("it is known while it is learned")
+	}
+	w.pass(4*binsOfDay, func() { w.usual(); fail(2) })
+	fail(9)
+	if above, ok := w.x.Above(5); above || !ok {
+		t.Errorf("9 where 2 are usual: %v, %v", above, ok)
+	}
+	fail(3)
+	if above, _ := w.x.Above(5); !above {
+		t.Error("12 where 2 are usual are not above")
+	}
+	w.pass(1, func() {}) // the bin before counts, too
+	w.send(client(1), "/", 200, time.Time{})
+	if above, _ := w.x.Above(5); !above {
+		t.Error("the bin before does not count")
+	}
 }

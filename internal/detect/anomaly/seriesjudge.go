@@ -143,3 +143,17 @@ func (x *Series) Progress() float64 {
 	age := float64(max(x.open, x.last)-x.first) / float64(period)
 	return min(seen, age, 1)
 }
+
+// Above reports whether more than factor times as many logins fail as usual, in
+// the open bin or the one before. ok is false while that is not known.
+func (x *Series) Above(factor float64) (above, ok bool) {
+	b := x.base[AuthFail]
+	if b == nil || x.Learning() {
+		return false, false
+	}
+	mean, _, n := b.expect(x.hourOfWeek(x.open), x.weeks())
+	if n < leastSamples {
+		return false, false
+	}
+	return float64(max(x.auth, x.bin.auth)) > factor*max(AuthFail.undo(mean), 1), true
+}

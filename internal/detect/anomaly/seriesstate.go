@@ -281,8 +281,8 @@ func (s *SeriesSet) Baseline(id string) map[string][]Usual {
 			}
 			rows := make([]Usual, 0, HoursOfWeek)
 			for hour := range HoursOfWeek {
-				mean, v, ok := b.expect(hour, x.weeks())
-				if !ok {
+				mean, v, n := b.expect(hour, x.weeks())
+				if n == 0 {
 					break
 				}
 				reach := 2 * math.Sqrt(v)

@@ -38,7 +38,7 @@ func (o *office) attempt(user string, addr netip.Addr, ok bool) {
 	if ok {
 		ev.Type, ev.AuthStep = sentinel.EventAuthOK, sentinel.AuthStepNone
 	}
-	o.x.Observe(&ev, o.now, false)
+	o.x.Observe(&ev, o.now, 0)
 }
 
 // hour lets an hour go by; the attackers make so many attempts in it.

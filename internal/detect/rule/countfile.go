@@ -53,7 +53,7 @@ func (r *reader) keyField(n *yaml.Node, what string) Field {
 
 var aggregationKeys = []string{
 	"group_by", "prefix", "window", "threshold", "distinct", "mode", "capacity", "leak", "max_keys",
-	"max_per_value", "min_ratio", "spread", "ambient",
+	"max_per_value", "min_ratio", "spread", "above_usual", "ambient",
 }
 
 // The keys of what stands within rules; Schema has the same.
@@ -99,6 +99,8 @@ func (r *reader) aggregation(n *yaml.Node) *Aggregation {
 			r.fraction(e.value, "min_ratio", &a.MinRatio)
 		case "spread":
 			r.spread(e.value, a)
+		case "above_usual":
+			r.integer(e.value, "above_usual", 2, 1000, &a.AboveUsual)
 		case "ambient":
 			r.boolean(e.value, "ambient", &a.Ambient)
 		}

@@ -197,6 +197,9 @@ type Aggregation struct {
 	// within the window as well ("20 failures from at least 4 addresses").
 	SpreadField Field
 	SpreadMin   int
+	// AboveUsual, if not 0, lets the rule fire only while more than so many times
+	// as many logins fail in the log as usual; while that is not known, not at all.
+	AboveUsual int
 	// Ambient: what is counted is ordinary traffic, of which one event says
 	// nothing. Such a match is shown only when the rule fires.
 	Ambient bool
