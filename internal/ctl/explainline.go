@@ -284,6 +284,9 @@ func aggregationText(g *rule.Aggregation, count int) string {
 	if g.SpreadField != rule.NoField && g.SpreadMin > 1 {
 		text += fmt.Sprintf(", from at least %d different %s", g.SpreadMin, g.SpreadField.Name())
 	}
+	if g.AboveUsual > 0 {
+		text += fmt.Sprintf(", while more than %d times as many logins fail in the log as usual", g.AboveUsual)
+	}
 	if g.MinRatio > 0 {
 		text += fmt.Sprintf(", if they are %.0f%% of all", 100*g.MinRatio)
 	}

@@ -208,6 +208,9 @@ func (x *Series) Observe(ev *sentinel.Event, now time.Time, said Said) bool {
 	if !ev.Time.IsZero() {
 		sec = min(sec, ev.Time.Unix())
 	}
+	if now.Unix()/binSeconds < x.open-1 {
+		x.setBack(sec / binSeconds)
+	}
 	switch at := sec / binSeconds; {
 	case at < x.open-lateBins:
 		x.set.late++
@@ -250,6 +253,13 @@ func (x *Series) Observe(ev *sentinel.Event, now time.Time, said Said) bool {
 		x.address(ev, sec, path, n)
 	}
 	return len(x.set.out) > 0
+}
+
+// setBack begins anew at a bin that has been before: the clock was set back.
+func (x *Series) setBack(at int64) {
+	x.open, x.last, x.first = at, min(x.last, at), min(x.first, at)
+	x.above, x.below, x.broken = [NumMetrics]bool{}, false, true
+	x.bin.reset()
 }
 
 // counts reports whether a line stands for an attempt of its own: of the several

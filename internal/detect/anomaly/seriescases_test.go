@@ -200,9 +200,10 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// TestDaylightSaving: when clocks go back, an hour of the week is seen twice;
-// when they go forward, one is missed. Nothing is told about either.
-func TestDaylightSaving(t *testing.T) {
+// TestFaultClock: when clocks go back for the winter, an hour of the week is seen
+// twice; when they go forward, one is missed. A clock that jumps loses bins, and
+// nothing else.
+func TestFaultClock(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
@@ -213,20 +214,46 @@ func TestDaylightSaving(t *testing.T) {
 		hour  int // of Sunday
 		most  int
 	}{
-		{"forward", time.Date(2026, 3, 29, 0, 0, 0, 0, berlin), 2, 0},
-		{"back", time.Date(2026, 10, 25, 0, 0, 0, 0, berlin), 2, 24},
-		{"an ordinary day", time.Date(2026, 6, 7, 0, 0, 0, 0, berlin), 2, 12},
+		{"D15 clocks go forward an hour: it is missed", time.Date(2026, 3, 29, 0, 0, 0, 0, berlin), 2, 0},
+		{"D15 clocks go back an hour: it is seen twice", time.Date(2026, 10, 25, 0, 0, 0, 0, berlin), 2, 24},
+		{"D15 an ordinary day: an hour is seen once", time.Date(2026, 6, 7, 0, 0, 0, 0, berlin), 2, 12},
 	} {
-		w := newWorld(t)
-		w.set.Configure(SeriesConfig{Location: berlin, Learning: 7 * 24 * time.Hour})
-		w.now = c.start
-		w.pass(binsOfDay+13, w.usual)
-		if n := int(w.x.base[Requests].Hours[c.hour].N); n != c.most {
-			t.Errorf("%s: hour %d has %d samples, want %d", c.name, c.hour, n, c.most)
-		}
-		if n := w.x.base[Requests].Hours[5].N; n != 12 {
-			t.Errorf("%s: hour 5 has %d samples", c.name, n)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.set.Configure(SeriesConfig{Location: berlin, Learning: 7 * 24 * time.Hour})
+			w.now = c.start
+			w.pass(binsOfDay+13, w.usual)
+			if n := int(w.x.base[Requests].Hours[c.hour].N); n != c.most {
+				t.Errorf("hour %d has %d samples, want %d", c.hour, n, c.most)
+			}
+			if n := w.x.base[Requests].Hours[5].N; n != 12 {
+				t.Errorf("hour 5 has %d samples", n)
+			}
+		})
+	}
+	for name, jump := range map[string]time.Duration{"D15 the clock jumps a day ahead, and back": 24 * time.Hour, "D15 the clock jumps a day back, and ahead": -24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.now = w.now.AddDate(0, 0, 7)
+			w.pass(2*binsOfDay, w.usual)
+			bins := w.x.bins
+			w.now = w.now.Add(jump)
+			w.pass(6, w.usual)
+			w.now = w.now.Add(-jump)
+			w.pass(12, w.usual)
+			if got := w.x.bins - bins; got < 14 || got > 18+binsOfDay {
+				t.Errorf("%d bins in an hour and a half around the jump", got)
+			}
+			if n := w.set.Stats().Late; n > 200 {
+				t.Errorf("%d lines do not count", n)
+			}
+			if p := w.x.Progress(); p < 0 || p > 0.4 {
+				t.Errorf("%.2f is learned", p)
+			}
+			if n := len(w.anomalies()) + len(w.notices(NoticeQuiet)); n != 0 {
+				t.Errorf("%d things are told", n)
+			}
+		})
 	}
 }
 
