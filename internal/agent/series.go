@@ -66,6 +66,7 @@ func (a *Agent) startSeries(ctx context.Context, now time.Time) {
 	}
 	a.series.saved = now
 	a.engine.WatchSeries(set)
+	a.engine.OnSeriesFire(func(rule int32) { a.set.fired[rule].Add(1) }) // both are swapped together
 	a.setSeriesFault("")
 }
 

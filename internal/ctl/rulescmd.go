@@ -144,7 +144,9 @@ func (a *app) rule(r *control.RuleResult) {
 	row("Logs:", strings.Join(r.Sources, ", "))
 	row("Tags:", strings.Join(r.Tags, ", "))
 	row("ATT&CK:", strings.Join(r.MITRE, ", "))
-	row("See:", strings.Join(r.References, "\n               "))
+	for i, text := range r.References {
+		row([]string{"See:", ""}[min(i, 1)], text)
+	}
 	place := r.File
 	if r.Line > 0 {
 		place += fmt.Sprintf(":%d", r.Line)

@@ -18,8 +18,9 @@ import (
 type series struct {
 	set *anomaly.SeriesSet // nil: off
 	// fired is when a rule whose detector is a series fired last, by rule and
-	// source.
+	// source; told hears of each time.
 	fired map[string]time.Time
+	told  func(rule int32)
 }
 
 // Series returns what watches sources as a whole, nil if nothing does.
@@ -28,11 +29,15 @@ func (e *Engine) Series() *anomaly.SeriesSet { return e.series.set }
 // WatchSeries puts another set in force, nil for none; sources made before take
 // part too.
 func (e *Engine) WatchSeries(set *anomaly.SeriesSet) {
-	e.series = series{set: set}
+	e.series = series{set: set, told: e.series.told}
 	if set != nil && e.locate != nil {
 		set.LocateBy(func(a netip.Addr) string { return e.locate(a).Country })
 	}
 }
+
+// OnSeriesFire says who hears of each time that a rule fires whose detector
+// watches sources as a whole: it is in no Step.
+func (e *Engine) OnSeriesFire(told func(rule int32)) { e.series.told = told }
 
 // observe counts an event into its source's series.
 func (e *Engine) observe(src *Source, st *Step, now time.Time) {
@@ -106,10 +111,10 @@ func (e *Engine) deviations(now time.Time) (fx decide.Effects) {
 		if f := c.Flood; f != nil {
 			text := fmt.Sprintf("%d new addresses asked for %s within five minutes, and there were %.0f requests where %.0f are usual. Slow this path down in the web server (limit_req in nginx, mod_qos in Apache) or in front of it.",
 				f.Addrs, f.Path, f.Rate, f.Usual)
-			fx.Merge(e.fire(rule.DetectorFloodDist, c, f.Time, f.Addrs, text, f.Sample, now))
+			fx.Merge(e.fire(rule.DetectorFloodDist, c, finding{f.Time, f.Addrs, anomaly.FloodAddrs, anomaly.BinLength, text, f.Sample}, now))
 		}
 		if d := c.Dist; d != nil {
-			fx.Merge(e.fire(rule.DetectorSiteDist, c, d.Time, d.Failed, distText(d), d.Sample, now))
+			fx.Merge(e.fire(rule.DetectorSiteDist, c, finding{d.Time, d.Failed, 0, d.Time.Sub(d.Since), distText(d), d.Sample}, now))
 		}
 		for _, n := range c.Notices {
 			fx.Alarms = append(fx.Alarms, decide.Alarm{Time: now, Kind: decide.AlarmKind(n.Kind), Text: n.Text})
@@ -134,25 +139,37 @@ func distText(d *anomaly.SiteDist) string {
 	return text
 }
 
+// finding is what a series found: count of something within window, where need
+// were needed (0: that is no number).
+type finding struct {
+	at           time.Time
+	count, need  int
+	window       time.Duration
+	text, sample string
+}
+
 // fire makes the detections of the rules that a series decides.
-func (e *Engine) fire(detector string, c *anomaly.Closed, at time.Time, count int, text, sample string, now time.Time) (fx decide.Effects) {
+func (e *Engine) fire(detector string, c *anomaly.Closed, f finding, now time.Time) (fx decide.Effects) {
 	for _, i := range e.set.ByDetector(detector) {
 		r := e.set.Rule(int(i))
 		id := r.ID + " " + c.Source
-		if last, ok := e.series.fired[id]; ok && at.Sub(last) < r.Cooldown {
+		if last, ok := e.series.fired[id]; ok && f.at.Sub(last) < r.Cooldown {
 			continue
 		}
 		if e.series.fired == nil {
 			e.series.fired = make(map[string]time.Time)
 		}
-		e.series.fired[id] = at // bounded by rules and anomaly.MaxSources
+		e.series.fired[id] = f.at // bounded by rules and anomaly.MaxSources
 		e.stats.Firings++
+		if e.series.told != nil {
+			e.series.told(i)
+		}
 		fx.Merge(e.decider.Detect(now, &sentinel.Detection{
-			Time: at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Basis: r.Basis, Description: text,
+			Time: f.at, RuleID: r.ID, RuleName: r.Name, Type: r.Type, Group: r.Group, Basis: r.Basis, Description: f.text,
 			Severity: r.Severity, Confidence: r.Confidence, Written: r.Written, Advisory: r.Advisory, Deterministic: r.Deterministic,
 			NoBlock: true, // there is nobody to block
 			Tags:    r.Tags, Key: "source=" + c.Source, Source: c.Source, SourceType: c.SourceType,
-			Count: count, Threshold: 1, Window: anomaly.BinLength, Sample: sample,
+			Count: f.count, Threshold: f.need, Window: f.window, Sample: f.sample,
 		}))
 	}
 	return fx

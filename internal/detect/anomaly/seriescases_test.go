@@ -354,7 +354,7 @@ func TestFlood(t *testing.T) {
 		t.Fatalf("the flood is not seen: %+v", w.anomalies()[0].Reasons)
 	}
 	t.Logf("%+v", *f)
-	if f.Path != "/checkout" || f.Addrs < floodAddrs || f.Addrs > 900 || f.Rate < 800 || f.Usual > 200 {
+	if f.Path != "/checkout" || f.Addrs < FloodAddrs || f.Addrs > 900 || f.Rate < 800 || f.Usual > 200 {
 		t.Errorf("the flood is %+v", f)
 	}
 	// A crowd that reads pages of all kinds is unusual and no such flood.

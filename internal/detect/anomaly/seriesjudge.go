@@ -20,8 +20,8 @@ const (
 	// weekMoved is how far the mean of a week, in transformed values, may lie from
 	// the week before: a factor of two for counts.
 	weekMoved = 0.7
-	// floodAddrs are needed at one path for a distributed flood.
-	floodAddrs = 50
+	// FloodAddrs are needed at one path for a distributed flood.
+	FloodAddrs = 50
 	// scoredAfter bins there is enough of a baseline for scores to be calibrated
 	// with.
 	scoredAfter = int(2 * binsADay)
@@ -80,7 +80,7 @@ func (x *Series) flood(read *[NumMetrics]reading, rises []*reading, end time.Tim
 	if x.bin.web == nil || !deviates(Requests) || !deviates(UniqueIPs) {
 		return
 	}
-	if path, n := x.bin.web.crowd(); n >= floodAddrs {
+	if path, n := x.bin.web.crowd(); n >= FloodAddrs {
 		r := &read[Requests]
 		x.closed().Flood = &Flood{Time: end, Sample: x.bin.web.sample(), Path: path, Addrs: n, Rate: r.x, Usual: r.metric.undo(r.m)}
 	}
