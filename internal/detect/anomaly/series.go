@@ -63,7 +63,7 @@ type SeriesSet struct {
 	ticked  time.Time
 	out     []Closed
 	late    uint64
-	left    int // sources that are not watched, see MaxSources
+	left    map[string]struct{} // sources that are not watched, see MaxSources
 	dirty   bool
 }
 
@@ -151,7 +151,7 @@ const (
 
 // NewSeries returns a set that watches nothing yet.
 func NewSeries(cfg SeriesConfig) *SeriesSet {
-	s := &SeriesSet{known: newKnownAddrs(), cfg: cfg, hash: newHasher(cfg.Seed)}
+	s := &SeriesSet{known: newKnownAddrs(), cfg: cfg, hash: newHasher(cfg.Seed), left: make(map[string]struct{})}
 	s.Configure(cfg)
 	return s
 }
@@ -181,7 +181,9 @@ func (s *SeriesSet) Source(id string, kind sentinel.SourceType) *Series {
 		}
 	}
 	if len(s.all) == MaxSources {
-		s.left++
+		if len(s.left) < maxSources {
+			s.left[strings.Clone(id)] = struct{}{}
+		}
 		return nil
 	}
 	id = strings.Clone(id)

@@ -254,7 +254,7 @@ func (s *SeriesSet) Status() (out []SourceStatus, left int) {
 		}
 		out = append(out, st)
 	}
-	return out, s.left
+	return out, len(s.left)
 }
 
 // Usual is what is usual in one hour of the week.
