@@ -185,6 +185,7 @@ func aggregationSchema() object {
 		"max_keys":      whole(16, 1_000_000),
 		"max_per_value": whole(1, 1_000_000),
 		"min_ratio":     fraction(),
+		"above_usual":   whole(2, 1000),
 		"spread":        closed(object{"field": ref("keyField"), "min": whole(2, 64)}, "field", "min"),
 		"ambient":       flag(),
 	}, "group_by")
