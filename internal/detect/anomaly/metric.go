@@ -30,6 +30,9 @@ const (
 	GeoDivergence
 	// Top1Share is the share of the busiest address.
 	Top1Share
+	// AuthFailHour are login attempts that failed within the last hour: what comes
+	// too slowly to be seen in five minutes.
+	AuthFailHour
 	NumMetrics
 )
 
@@ -40,6 +43,7 @@ const (
 	kindRatio
 	kindBytes
 	kindBits
+	kindHour // a count, of an hour
 )
 
 // metrics have the name that is stored and shown; the words of explanations; and
@@ -59,6 +63,7 @@ var metrics = [NumMetrics]struct {
 	AuthFail:      {"auth_fail", "failed logins", kindCount, 5},
 	GeoDivergence: {"geo_divergence", "countries unlike usual", kindRatio, 0.1},
 	Top1Share:     {"top1_ip_share", "of one address", kindRatio, 0.3},
+	AuthFailHour:  {"auth_fail_hour", "failed logins", kindHour, 20},
 }
 
 // String returns the name under which the metric is stored and shown.

@@ -81,6 +81,7 @@ type Series struct {
 	heard  time.Time
 	bin    bin
 	auth   uint32 // failed logins of the bin before
+	hour   hourly // and of the last hour
 	geo    *countries
 	base   [NumMetrics]*Baseline
 	scores Calibration // of the bins
@@ -97,6 +98,24 @@ type Series struct {
 	weekly   [NumMetrics]weekly
 	changed  []change // since Changed was called last
 	unsaved  bool     // something changed since Changed was called last
+}
+
+// hourly are the failed logins of the last 12 bins.
+type hourly struct {
+	bins [12]uint32
+	seen int
+}
+
+// add takes in a bin and returns the sum of the last hour; ok is false before one
+// was seen.
+func (h *hourly) add(n uint32) value {
+	h.bins[h.seen%len(h.bins)] = n
+	h.seen++
+	sum := 0.0
+	for _, b := range h.bins {
+		sum += float64(b)
+	}
+	return value{sum, h.seen >= len(h.bins)}
 }
 
 // weekly are the transformed values of a week, and the mean of the one before.
@@ -333,7 +352,7 @@ func (x *Series) reach(at int64) {
 			x.first = at
 		}
 	case gap > maxQuiet:
-		x.above, x.below, x.broken = [NumMetrics]bool{}, false, true
+		x.above, x.below, x.broken, x.hour = [NumMetrics]bool{}, false, true, hourly{}
 	default:
 		for ; x.open < at; x.open++ {
 			x.end()
@@ -391,10 +410,15 @@ func (x *Series) end() {
 		x.geo.spoiled++
 	}
 	if x.broken {
+		x.hour = hourly{}
 		return
 	}
 	hour := x.hourOfWeek(x.open)
+	last := x.hour.add(x.bin.auth)
 	vals := x.bin.values(x.has, x.geo, x.set.known.ready(x.open*binSeconds))
+	if vals[AuthFail].ok {
+		vals[AuthFailHour] = last
+	}
 	var read [NumMetrics]reading
 	score := math.Inf(-1)
 	for m := range NumMetrics {

@@ -41,14 +41,15 @@ func (x *Series) judge(read *[NumMetrics]reading, score float64, hour int) {
 	if x.bins >= scoredAfter && !x.hostile() {
 		defer x.scores.Add(max(score, 0)) // after it was compared
 	}
-	if len(rises) == 0 || x.Learning() {
+	// What rules have told of is not told again.
+	if len(rises) == 0 || x.Learning() || 2*x.bin.hostile >= max(x.bin.events, 1) {
 		return
 	}
 	slices.SortFunc(rises, func(a, b *reading) int { return cmp.Compare(b.z, a.z) })
 	end := time.Unix((x.open+1)*binSeconds, 0).UTC()
 	a := &sentinel.Anomaly{
 		Time: end, Source: x.id, SourceType: x.kind, Window: BinLength,
-		A: AOf(x.scores.P(rises[0].z), x.set.cfg.Sensitivity.AlertsPerDay(), float64(binsADay)),
+		A: AOf(x.rarity(rises[0].z), x.set.cfg.Sensitivity.AlertsPerDay(), float64(binsADay)),
 	}
 	for _, r := range rises[:min(len(rises), sentinel.MaxReasons)] {
 		a.Reasons = append(a.Reasons, x.reason(r, hour))
@@ -56,6 +57,19 @@ func (x *Series) judge(read *[NumMetrics]reading, score float64, hour int) {
 	x.deviated = x.open
 	x.closed().Anomaly = a
 	x.flood(read, rises, end)
+}
+
+// unseen is the rarity, among so many times the scores so far, of one beyond all
+// of them, where too few are above 0 to fit a tail to.
+const unseen = 10
+
+// rarity is how rare a score is in the source.
+func (x *Series) rarity(score float64) float64 {
+	p := x.scores.P(score)
+	if n := float64(x.scores.Count()); n >= float64(binsAWeek/2) && score > x.scores.Quantile(1) && len(x.scores.tail) < leastTail {
+		p = min(p, 1/(unseen*n))
+	}
+	return p
 }
 
 // hush tells once when a log that always had lines falls silent.
@@ -105,6 +119,8 @@ func (x *Series) reason(r *reading, hour int) string {
 		fallthrough
 	case metrics[r.metric].kind == kindCount || metrics[r.metric].kind == kindBytes:
 		value += "/5 min"
+	case metrics[r.metric].kind == kindHour:
+		value += "/h"
 	}
 	if r.metric == GeoDivergence && x.geo != nil {
 		if name, now, before := x.geo.strangest(); name != "" {
