@@ -278,6 +278,10 @@ func appendEvent(b []byte, st *engine.Step) []byte {
 	o.number("pid", int64(ev.PID))
 	o.addr("src_ip", ev.SrcIP)
 	o.number("src_port", int64(ev.SrcPort))
+	if g := ev.Geo(); !g.IsZero() {
+		o.text("geo_country", g.Country)
+		o.number("asn", int64(g.ASN))
+	}
 	o.addr("dst_ip", ev.DstIP)
 	o.number("dst_port", int64(ev.DstPort))
 	o.addr("peer_ip", ev.PeerIP)

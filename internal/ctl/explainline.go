@@ -459,6 +459,7 @@ func (a *app) understoodLine(e *lineExplanation) {
 	if ev.FromHeader {
 		row("", "taken from a forwarding header of "+addr(ev.PeerIP, 0))
 	}
+	row("place", ev.Geo().String())
 	row("to", addr(ev.DstIP, ev.DstPort))
 	row("user", ev.User)
 	row("outcome", ev.Outcome)
