@@ -20,21 +20,23 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
-	"github.com/sentinel-ai/sentinel-ai/rules"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 )
 
 // options say what to evaluate and what to show.
 type options struct {
-	corpus, dump, report string
-	tier, misses, falses int
-	suite                *regexp.Regexp
-	mutations            bool
+	corpus, dump, report, rules string
+	tier, misses, falses        int
+	suite                       *regexp.Regexp
+	mutations                   bool
 }
 
 func main() {
 	var opt options
 	flag.StringVar(&opt.corpus, "corpus", "", "`folder` with *.jsonl files of cases")
+	flag.StringVar(&opt.rules, "rules", "", "also use the rules in this `folder`, also such in Sigma's format")
 	flag.IntVar(&opt.tier, "tier", 2, "count cases up to this tier")
 	suite := flag.String("suite", "", "only suites that match this `expression`")
 	flag.IntVar(&opt.misses, "misses", 0, "show so many missed cases of each type")
@@ -78,12 +80,9 @@ func run(opt options) error {
 	if err != nil {
 		return err
 	}
-	all, problems := rules.Load()
-	set, more := rule.Compile(all)
-	for _, p := range append(problems, more...) {
-		if !p.Warning {
-			return p
-		}
+	set, err := ruleSet(opt.rules)
+	if err != nil {
+		return err
 	}
 	if opt.mutations {
 		return robust(set, cases, opt.misses)
@@ -129,6 +128,26 @@ func run(opt options) error {
 		return nil
 	}
 	return writeReport(opt.report, set.Len(), cases, without, with, tables)
+}
+
+// ruleSet compiles the shipped rules, and those of a folder if one is named.
+func ruleSet(folder string) (*rule.Set, error) {
+	cfg := config.Default()
+	none := "/nonexistent"
+	cfg.Detection.Rules.CustomDir, cfg.Detection.Rules.ExceptionsDir, cfg.Detection.Rules.ListsDir = none, none, none
+	if folder != "" {
+		cfg.Detection.Rules.CustomDir = folder
+	}
+	rs, err := setup.LoadRules(cfg, setup.Options{Now: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range rs.Problems {
+		if !p.Warning {
+			return nil, p
+		}
+	}
+	return rs.Set, nil
 }
 
 // judgeAll judges every case and adds up.
