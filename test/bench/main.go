@@ -38,6 +38,7 @@ var figures = []figure{
 	{"replay-sshd", 8, func(b *bench) ([]row, error) { return b.replay("sshd", 1_000_000) }},
 	{"replay-nginx", 10, func(b *bench) ([]row, error) { return b.replay("nginx", 700_000) }},
 	{"rules", 10, scaling},
+	{"sigma", 10, withSigma},
 	{"anomaly", 8, unusual},
 	{"daemon-sshd", 8, func(b *bench) ([]row, error) { return b.daemon("sshd") }},
 	{"daemon-nginx", 8, func(b *bench) ([]row, error) { return b.daemon("nginx") }},
@@ -55,6 +56,7 @@ type bench struct {
 	dir   string // for everything that is written; removed at the end
 	bin   string
 	short bool
+	sigma string    // a folder with rules in Sigma's format
 	log   io.Writer // progress
 	lab   *lab      // made when it is needed first
 	logs  map[string]string
@@ -64,9 +66,10 @@ func main() {
 	only := flag.String("only", "", "measure only the figures whose name matches this `expression`")
 	short := flag.Bool("short", false, "shorter logs and waits; the figures are rougher")
 	bin := flag.String("bin", "bin", "`folder` with the programs")
+	sigma := flag.String("sigma", "../shared/sigma/rules", "`folder` with rules in Sigma's format, for the figure of that name")
 	keep := flag.Bool("keep", false, "leave the logs and databases and say where they are")
 	flag.Usage = func() {
-		fmt.Fprint(os.Stderr, "Usage: bench [-only NAME] [-short] [-bin FOLDER] [-keep]\n\nFigures:")
+		fmt.Fprint(os.Stderr, "Usage: bench [-only NAME] [-short] [-bin FOLDER] [-sigma FOLDER] [-keep]\n\nFigures:")
 		for _, f := range figures {
 			fmt.Fprint(os.Stderr, " ", f.name)
 		}
@@ -74,13 +77,13 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if err := run(*only, *bin, *short, *keep); err != nil {
+	if err := run(*only, *bin, *sigma, *short, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only, bin string, short, keep bool) (err error) {
+func run(only, bin, sigma string, short, keep bool) (err error) {
 	want, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("reading -only: %w", err)
@@ -106,7 +109,7 @@ func run(only, bin string, short, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &bench{dir: dir, bin: bin, short: short, log: os.Stderr, logs: map[string]string{}}
+	b := &bench{dir: dir, bin: bin, sigma: sigma, short: short, log: os.Stderr, logs: map[string]string{}}
 	defer func() {
 		if b.lab != nil {
 			b.lab.close()

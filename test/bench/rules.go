@@ -11,11 +11,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sentinel-ai/sentinel-ai/internal/config"
 	"github.com/sentinel-ai/sentinel-ai/internal/decide"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect"
 	"github.com/sentinel-ai/sentinel-ai/internal/detect/rule"
 	"github.com/sentinel-ai/sentinel-ai/internal/engine"
 	"github.com/sentinel-ai/sentinel-ai/internal/parse"
+	"github.com/sentinel-ai/sentinel-ai/internal/setup"
 	"github.com/sentinel-ai/sentinel-ai/rules"
 )
 
@@ -75,6 +77,41 @@ func ruleSet(shipped []*rule.Rule, n int) ([]*rule.Rule, error) {
 	return append(out, more...), nil
 }
 
+// withSigma shows what rules of others cost beside the shipped ones.
+func withSigma(b *bench) ([]row, error) {
+	if _, err := os.Stat(b.sigma); err != nil {
+		return []row{{figure: "with rules in Sigma's format", measured: "not measured: there are none in " + b.sigma}}, nil
+	}
+	var out []row
+	for _, kind := range []string{"nginx", "sshd"} {
+		lines, err := b.sampleLines(kind, 200_000)
+		if err != nil {
+			return nil, err
+		}
+		var speed [2]float64
+		var loaded int
+		for i, folder := range []string{"/nonexistent", b.sigma} {
+			cfg := config.Default()
+			cfg.Detection.Rules.CustomDir = folder
+			rs, err := setup.LoadRules(cfg, setup.Options{Now: first})
+			if err != nil {
+				return nil, err
+			}
+			if speed[i], err = speedOf(rs.Set, kind, lines); err != nil {
+				return nil, err
+			}
+			loaded = rs.Set.Len() - loaded
+		}
+		slower := 100 * (1 - speed[1]/speed[0])
+		out = append(out, row{
+			figure: fmt.Sprintf("%s log with %d rules in Sigma's format besides", kind, loaded), target: "≤ 20 % slower",
+			measured: fmt.Sprintf("%.1f %% slower (%s, without %s lines/s)", slower, count(speed[1]), count(speed[0])),
+			reached:  verdict(slower <= 20),
+		})
+	}
+	return out, nil
+}
+
 var (
 	folders   = []string{"cgi-bin", "api", "admin", "wp-content/plugins", "portal", "remote", "vpn", "manager", "console", "rest", "service"}
 	syllables = []string{"ka", "lo", "mi", "ter", "vus", "ran", "dex", "qui", "zor", "pel", "gat", "hyn", "ost", "wey"}
@@ -128,20 +165,25 @@ func (b *bench) sampleLines(kind string, n int) (out []string, err error) {
 	return out, sc.Err()
 }
 
-// setSpeed returns how many lines of a kind of log a rule set judges in a second
-// of processor time, the median of three passes of new engines, and how many
-// bytes the compiled set takes.
+// setSpeed returns how many lines of a kind of log rules judge in a second of
+// processor time, and how many bytes they take when compiled.
 func setSpeed(list []*rule.Rule, kind string, lines []string) (speed float64, size uint64, err error) {
-	typ, err := parse.ParseType(parseType(kind))
-	if err != nil {
-		return 0, 0, err
-	}
 	before := heap()
 	set, problems := rule.Compile(list)
 	if err := faultOf(problems); err != nil {
 		return 0, 0, err
 	}
 	size = heap() - before
+	speed, err = speedOf(set, kind, lines)
+	return speed, size, err
+}
+
+// speedOf is the speed of a rule set, the median of three passes of new engines.
+func speedOf(set *rule.Set, kind string, lines []string) (float64, error) {
+	typ, err := parse.ParseType(parseType(kind))
+	if err != nil {
+		return 0, err
+	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var took []float64
 	for range 3 {
@@ -153,7 +195,7 @@ func setSpeed(list []*rule.Rule, kind string, lines []string) (speed float64, si
 		}
 		took = append(took, (processorTime() - start).Seconds())
 	}
-	return float64(len(lines)) / median(took), size, nil
+	return float64(len(lines)) / median(took), nil
 }
 
 // heap returns the bytes of live objects.
