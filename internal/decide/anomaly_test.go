@@ -92,6 +92,9 @@ func TestAnomalyRaisesOpenCases(t *testing.T) {
 		t.Errorf("it raised a neighbour: %+v", other)
 	}
 	parts, err := json.Marshal(threat.Score)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var back sentinel.ScoreParts
 	if err = json.Unmarshal(parts, &back); err != nil || Score(InputOf(back)).Score != threat.RiskScore || len(back.Reasons) != 3 {
 		t.Errorf("the score is not what its parts give: %s %v", parts, err)

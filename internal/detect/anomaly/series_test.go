@@ -56,9 +56,7 @@ func (w *world) observe(said Said) {
 }
 
 func (w *world) collect() {
-	for _, c := range w.set.Closed() {
-		w.got = append(w.got, c)
-	}
+	w.got = append(w.got, w.set.Closed()...)
 }
 
 // usual is a bin of ordinary visits: about 60 by night and 160 by day.

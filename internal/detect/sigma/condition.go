@@ -32,9 +32,7 @@ func parseCondition(text string, names []string, find func(string) (*expr, error
 		return nil, fmt.Errorf("the condition counts with a pipe (|), which Sigma has dropped: a correlation says the same")
 	}
 	c := &condition{names: names, find: find}
-	for _, word := range strings.Fields(strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text)) {
-		c.tokens = append(c.tokens, word)
-	}
+	c.tokens = strings.Fields(strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text))
 	e, err := c.or()
 	if err != nil {
 		return nil, err
