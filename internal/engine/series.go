@@ -88,7 +88,7 @@ func (e *Engine) unusualOnly(src *Source, results []detect.Result) {
 		}
 		above := false
 		if src.series != nil && src.watched == e.series.set {
-			above, _ = src.series.Above(float64(a.AboveUsual))
+			above, _ = src.series.Above(float64(a.AboveUsual), a.Window)
 		}
 		if !above {
 			r.Fired, r.Silent, r.Detection = false, false, nil

@@ -111,11 +111,14 @@ type hourly struct {
 func (h *hourly) add(n uint32) value {
 	h.bins[h.seen%len(h.bins)] = n
 	h.seen++
-	sum := 0.0
+	return value{h.sum(), h.seen >= len(h.bins)}
+}
+
+func (h *hourly) sum() (n float64) {
 	for _, b := range h.bins {
-		sum += float64(b)
+		n += float64(b)
 	}
-	return value{sum, h.seen >= len(h.bins)}
+	return n
 }
 
 // weekly are the transformed values of a week, and the mean of the one before.

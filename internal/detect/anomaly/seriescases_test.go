@@ -468,21 +468,26 @@ func TestAbove(t *testing.T) {
 		}
 	}
 	w.pass(4*binsOfDay, func() { w.usual(); fail(2) })
-	if _, ok := w.x.Above(5); ok {
+	if _, ok := w.x.Above(5, 10*time.Minute); ok {
 		t.Error("it is known while it is learned")
 	}
 	w.pass(4*binsOfDay, func() { w.usual(); fail(2) })
 	fail(9)
-	if above, ok := w.x.Above(5); above || !ok {
+	if above, ok := w.x.Above(5, 10*time.Minute); above || !ok {
 		t.Errorf("9 where 2 are usual: %v, %v", above, ok)
 	}
 	fail(3)
-	if above, _ := w.x.Above(5); !above {
+	if above, _ := w.x.Above(5, 10*time.Minute); !above {
 		t.Error("12 where 2 are usual are not above")
 	}
 	w.pass(1, func() {}) // the bin before counts, too
 	w.send(client(1), "/", 200, time.Time{})
-	if above, _ := w.x.Above(5); !above {
+	if above, _ := w.x.Above(5, 10*time.Minute); !above {
 		t.Error("the bin before does not count")
+	}
+	// One in ten minutes is seen in an hour only.
+	w.pass(binsOfDay, func() { w.usual() })
+	if above, ok := w.x.Above(5, 24*time.Hour); above || !ok {
+		t.Errorf("nothing in the last hour: %v, %v", above, ok)
 	}
 }

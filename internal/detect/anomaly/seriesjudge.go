@@ -160,10 +160,15 @@ func (x *Series) Progress() float64 {
 	return min(seen, age, 1)
 }
 
-// Above reports whether more than factor times as many logins fail as usual, in
-// the open bin or the one before. ok is false while that is not known.
-func (x *Series) Above(factor float64) (above, ok bool) {
-	b := x.base[AuthFail]
+// Above reports whether more than factor times as many logins fail as usual: in
+// the open bin or the one before, or for windows of an hour or more in the hour
+// that ended with the last bin. ok is false while that is not known.
+func (x *Series) Above(factor float64, window time.Duration) (above, ok bool) {
+	metric, failed := AuthFail, float64(max(x.auth, x.bin.auth))
+	if window >= time.Hour {
+		metric, failed = AuthFailHour, x.hour.sum()
+	}
+	b := x.base[metric]
 	if b == nil || x.Learning() {
 		return false, false
 	}
@@ -171,5 +176,5 @@ func (x *Series) Above(factor float64) (above, ok bool) {
 	if n < leastSamples {
 		return false, false
 	}
-	return float64(max(x.auth, x.bin.auth)) > factor*max(AuthFail.undo(mean), 1), true
+	return failed > factor*max(metric.undo(mean), 1), true
 }
