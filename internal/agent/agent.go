@@ -288,21 +288,24 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
-// settleTime is how long starting takes, roomily.
-const settleTime = 3 * time.Second
+// settleTimes are how long starting takes: as a rule, and then, counted from
+// there, where the machine is busy or much was done for the first time only.
+var settleTimes = [...]time.Duration{3 * time.Second, 12 * time.Second}
 
 // tidy gives back the memory that starting took and running does not need:
 // what compiling the rules left behind, and pages of the program itself.
 func (a *Agent) tidy(ctx context.Context) {
 	debug.FreeOSMemory()
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(settleTime):
-	}
-	debug.FreeOSMemory()
-	if err := host.ForgetProgram(); err != nil {
-		a.log.Debug("the pages of starting stay in memory", "error", err)
+	for _, d := range settleTimes {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(d):
+		}
+		debug.FreeOSMemory()
+		if err := host.ForgetProgram(); err != nil {
+			a.log.Debug("the pages of starting stay in memory", "error", err)
+		}
 	}
 }
 

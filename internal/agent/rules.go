@@ -39,7 +39,7 @@ func loadRules(cfg *config.Config, verdicts map[string]store.Verdicts) (*ruleSet
 		return nil, problems
 	}
 	r, err := setup.LoadRules(cfg, setup.Options{
-		Now: time.Now(), Trust: func(id string) float64 { return verdicts[id].Trust() },
+		Now: time.Now(), Trust: func(id string) float64 { return verdicts[id].Trust() }, NoTests: true,
 	})
 	if err != nil {
 		return nil, err

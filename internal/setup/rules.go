@@ -45,6 +45,9 @@ type Options struct {
 	// NoExceptions leaves out the exceptions, those within rules too: what rules
 	// would match without them.
 	NoExceptions bool
+	// NoTests forgets the rules' tests, which take as much memory as the rules:
+	// for those who only match.
+	NoTests bool
 }
 
 // LoadRules compiles the built-in rules and those of the custom directory, with
@@ -81,6 +84,11 @@ func LoadRules(cfg *config.Config, o Options) (*Rules, error) {
 		return off || replaced
 	})
 	all = append(all, rs.Also...)
+	if o.NoTests {
+		for _, r := range slices.Concat(all, rs.Disabled) {
+			r.Tests = nil
+		}
+	}
 	if o.Trust != nil {
 		for _, r := range all {
 			if f := o.Trust(r.ID); f < 1 {
