@@ -267,7 +267,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		others.Go(func() error { a.serveMetrics(rest); return nil })
 	}
 	a.notify("READY=1\nSTATUS=" + fmt.Sprintf("%d rules loaded", rules))
-	a.log.Info("agent started", "version", a.opt.Version, "mode", a.cfg.Response.Mode, "firewall", a.backend.Name(),
+	a.log.Info("agent started", "version", a.opt.Version, "mode", a.config().Response.Mode, "firewall", a.backend.Name(),
 		"rules", rules, "pid", os.Getpid())
 
 	var err error
