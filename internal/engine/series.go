@@ -43,7 +43,9 @@ func (e *Engine) OnSeriesFire(told func(rule int32)) { e.series.told = told }
 func (e *Engine) observe(src *Source, st *Step, now time.Time) {
 	if src.watched != e.series.set {
 		src.watched = e.series.set
-		src.series = src.watched.Source(src.id, src.kind)
+		if src.series = src.watched.Source(src.id, src.kind); src.series != nil && e.decider != nil {
+			e.decider.Learning(src.id, int(100*src.series.Progress()))
+		}
 	}
 	if src.series == nil {
 		return

@@ -205,3 +205,21 @@ func TestAboveUsual(t *testing.T) {
 		t.Errorf("60 where 8 are usual: %d threats, %d blocks", len(got), w.blocks)
 	}
 }
+
+// A threat says that its log is still learned from the beginning.
+func TestLearningIsSaid(t *testing.T) {
+	rules, problems := rule.ParseFile("r.yml", []byte("id: R_1\nname: r\nseverity: HIGH\nlog_source: web\nconditions: {http.path: /evil}\n"))
+	set, more := rule.Compile(rules)
+	if set.Len() != 1 {
+		t.Fatal(problems, more)
+	}
+	e := New(Config{Set: set, Detect: detect.DefaultConfig(), Decide: decide.DefaultConfig()})
+	e.WatchSeries(anomaly.NewSeries(anomaly.SeriesConfig{Learning: 7 * 24 * time.Hour}))
+	src := e.NewSource("access.log", parse.Config{Type: sentinel.TypeNginx})
+	now := time.Date(2026, 3, 2, 10, 0, 1, 0, time.UTC)
+	e.Line(src, `203.0.113.9 - - [02/Mar/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`, now, now)
+	st := e.Line(src, `203.0.113.9 - - [02/Mar/2026:10:00:01 +0000] "GET /evil HTTP/1.1" 200 1 "-" "x"`, now, now)
+	if len(st.Effects.Threats) != 1 || st.Effects.Threats[0].Score.Learning != 1 {
+		t.Fatalf("%+v", st.Effects.Threats)
+	}
+}
