@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -144,7 +145,9 @@ func newForger(seed uint64) *forger {
 	add("haproxy", haproxyTemplates, hashed)
 	add("host", hostTemplates, asIs)
 	add("json", jsonTemplates, jsonText)
-	for name, g := range allGrammars {
+	// In order: a seed always makes the same lines.
+	for _, name := range slices.Sorted(maps.Keys(allGrammars)) {
+		g := allGrammars[name]
 		var words []string
 		for i := range g.forms {
 			for _, w := range hole.Split(g.forms[i].source, -1) {
@@ -169,22 +172,43 @@ func newForger(seed uint64) *forger {
 			}
 		}
 	}
-	// Every custom format, with hostile text in all that clients write.
+	// Every custom format, with hostile text in all that clients write, and ten times
+	// as often as other messages: they have the most ways to be misread.
+	formats := slices.Clone(looseFormats)
 	for _, c := range customFormats {
-		lf, err := ParseLogFormat(c.format)
+		formats = append(formats, c.format)
+	}
+	for _, format := range formats {
+		lf, err := ParseLogFormat(format)
 		if err != nil {
 			panic(err)
 		}
-		f.kinds = append(f.kinds, forgedKind{name: "log_format", template: c.format, format: lf, words: pieces,
+		k := forgedKind{name: "log_format", template: format, format: lf, words: pieces,
 			escape: func(s string) string {
 				if lf.json {
 					return jsonText(s)
 				}
-				return escaped(s, !strings.Contains(c.format, "$"))
+				if strings.HasPrefix(format, "escape=none") {
+					return s
+				}
+				return escaped(s, !strings.Contains(format, "$"))
 			},
-			fill: func(peer string, free func() string) string { return writeFormat(c.format, peer, free) }})
+			fill: func(peer string, free func() string) string { return writeFormat(format, peer, free) }}
+		f.kinds = append(f.kinds, slices.Repeat([]forgedKind{k}, 10)...)
 	}
 	return f
+}
+
+// looseFormats are formats that keep the client's words and the address apart
+// badly.
+var looseFormats = []string{
+	`$http_x_forwarded_for $host $remote_addr $status $request_uri`,
+	`escape=none '$host $http_x_forwarded_for $host $remote_addr $status $request'`,
+	`escape=json '$http_x_forwarded_for $host $remote_addr $status $request'`,
+	`$request|$status|$remote_user|$realip_remote_addr|$request_time`,
+	`%m|%a|%u|%U|%>s|%l`,
+	`%{X-Forwarded-For}i %l %a %>s %m %U`,
+	`%U %H %a:%{remote}p %>s %T`,
 }
 
 // writeFormat writes a line of a custom format as the server does.
@@ -209,8 +233,12 @@ func writeFormat(format, peer string, free func() string) string {
 			b.WriteString("01/Mar/2026:11:59:58 +0000")
 		case fieldISO:
 			b.WriteString("2026-03-01T11:59:58+00:00")
-		case fieldMethod:
-			b.WriteString("GET")
+		case fieldMethod, fieldIdent:
+			if strings.Contains(format, "$") {
+				b.WriteString("GET")
+			} else { // Apache takes any word
+				b.WriteString(strings.ReplaceAll(free(), " ", "_"))
+			}
 		case fieldProto:
 			b.WriteString("HTTP/1.1")
 		case fieldWord, fieldServer:

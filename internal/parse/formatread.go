@@ -39,9 +39,13 @@ var nginxFields = map[string]formatField{
 	"pid": fieldWord, "hostname": fieldWord,
 }
 
+// anyBytes begin the names of nginx's variables of which clients choose every
+// byte, also ends of lines: they are decoded, or were never in a header.
+var anyBytes = []string{"uri", "document_uri", "request_filename", "request_body", "remote_user", "ssl_server_name", "ssl_client_"}
+
 // apacheFields are the same for Apache.
 var apacheFields = map[string]formatField{
-	"h": fieldAddr, "a": fieldAddr, "{c}a": fieldPeer, "l": fieldWord, "u": fieldUser, "r": fieldRequest, "s": fieldStatus, ">s": fieldStatus, "<s": fieldWord,
+	"h": fieldAddr, "a": fieldAddr, "{c}a": fieldPeer, "l": fieldIdent, "u": fieldUser, "r": fieldRequest, "s": fieldStatus, ">s": fieldStatus, "<s": fieldWord,
 	"b": fieldBytes, "B": fieldBytes, "O": fieldBytes, "I": fieldWord, "D": fieldMicros, "T": fieldSeconds, "{s}T": fieldSeconds, "{ms}T": fieldMillis, "{us}T": fieldMicros, "v": fieldServer, "V": fieldVhost, "p": fieldWord, "P": fieldWord,
 	"m": fieldMethod, "U": fieldPath, "q": fieldQuery, "H": fieldProto, "k": fieldWord, "X": fieldWord, "A": fieldWord, "S": fieldWord, "L": fieldWord,
 	"{referer}i": fieldReferer, "{user-agent}i": fieldAgent, "{x-forwarded-for}i": fieldForwarded, "{host}i": fieldHost,
@@ -69,6 +73,13 @@ func NewLogFormat(text, escape string) (*LogFormat, error) {
 		return nil, errors.New("an empty log format")
 	case len(text) > maxFormat:
 		return nil, fmt.Errorf("a log format of %d bytes is longer than %d", len(text), maxFormat)
+	}
+	if escape == "none" {
+		for _, name := range anyBytes {
+			if strings.Contains(text, "$"+name) || strings.Contains(text, "${"+name) {
+				return nil, fmt.Errorf("with escape=none clients may write whole lines of their own into $%s", name)
+			}
+		}
 	}
 	parts, err := formatParts(text)
 	if err != nil {
@@ -244,7 +255,7 @@ func apacheDirective(s string) (name, rest string) {
 
 // newLogFormat decides which fields end by themselves.
 func newLogFormat(parts []formatPart, escape string) (*LogFormat, error) {
-	f := &LogFormat{segments: [][]formatPart{nil}, peer: -1, header: -1, json: escape == "json"}
+	f := &LogFormat{segments: [][]formatPart{nil}, peer: -1, client: -1, header: -1, json: escape == "json"}
 	raw := escape == "none"
 	var has [numFields]bool
 	for i, p := range parts {
@@ -264,9 +275,17 @@ func newLogFormat(parts []formatPart, escape string) (*LogFormat, error) {
 			after = parts[i+1].text
 		}
 		p.quoted = !raw && strings.HasSuffix(before, `"`) && strings.HasPrefix(after, `"`)
-		p.blank = (raw || f.json) && p.field != fieldAddr && p.field != fieldPeer
-		// A host has no spaces, but may have any other separator.
-		short := p.field.short() || p.field == fieldVhost && strings.HasPrefix(after, " ")
+		peer := p.field == fieldAddr || p.field == fieldPeer
+		switch p.field {
+		case fieldWord, fieldIdent, fieldServer, fieldVhost, fieldPort, fieldMethod, fieldProto: // as the name of a server without one
+			p.blank = true
+		default:
+			p.blank = (raw || f.json) && !peer
+		}
+		if peer && !p.quoted && i+2 < len(parts) && !parts[i+2].field.short() && addrText(after) {
+			return nil, fmt.Errorf("the text %q behind the address and what clients write next could be parts of it", after)
+		}
+		short := p.field.short() || p.field.word() && strings.HasPrefix(after, " ")
 		if !p.quoted && !short {
 			f.between = append(f.between, p.field)
 			f.segments = append(f.segments, nil)
@@ -277,7 +296,7 @@ func newLogFormat(parts []formatPart, escape string) (*LogFormat, error) {
 		case fieldPeer:
 			f.peer, f.real = last, true
 		case fieldAddr:
-			if !f.real {
+			if f.client = last; !f.real {
 				f.peer = last
 			}
 		case fieldForwarded:
@@ -304,7 +323,18 @@ func newLogFormat(parts []formatPart, escape string) (*LogFormat, error) {
 	return f, nil
 }
 
+// addrText reports whether a text could be a part of an address.
+func addrText(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if !class(elemSock, s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 func (f *LogFormat) add(p formatPart) {
 	last := len(f.segments) - 1
+	p.first = last == 0
 	f.segments[last] = append(f.segments[last], p)
 }

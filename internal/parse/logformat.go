@@ -22,6 +22,7 @@ type LogFormat struct {
 	between []formatField
 	peer    int // the segment with the peer
 	real    bool
+	client  int // the segment with what a module made of it, -1 without
 	header  int // the segment with X-Forwarded-For, -1 without
 	// json: fields are escaped as in JSON.
 	json bool
@@ -37,56 +38,16 @@ type formatPart struct {
 	quoted bool
 	// blank: there may be nothing in its place.
 	blank bool
-}
-
-// formatField is what a variable holds.
-type formatField uint8
-
-const (
-	fieldText        formatField = iota // fixed text
-	fieldSkip                           // of no interest, any text
-	fieldWord                           // of no interest, without spaces
-	fieldAddr                           // the client's address, or what a module made of it
-	fieldPeer                           // the peer of the connection
-	fieldPort                           //
-	fieldUser                           //
-	fieldStamp                          // 02/Jan/2006:15:04:05 -0700
-	fieldISO                            // ISO 8601
-	fieldEpoch                          // seconds since 1970, with a fraction
-	fieldMillisEpoch                    // milliseconds since 1970
-	fieldRequest                        //
-	fieldMethod                         //
-	fieldTarget                         //
-	fieldPath                           //
-	fieldQuery                          //
-	fieldProto                          //
-	fieldStatus                         //
-	fieldBytes                          //
-	fieldReferer                        //
-	fieldAgent                          //
-	fieldForwarded                      //
-	fieldHost                           // the header, any text
-	fieldVhost                          // the host asked for, without spaces
-	fieldServer                         // the name of the virtual server
-	fieldURL                            // host and target with nothing between them
-	fieldSeconds                        // time taken
-	fieldMillis                         //
-	fieldMicros                         //
-	numFields
-)
-
-// short reports whether a field holds no spaces and is the server's own.
-func (k formatField) short() bool {
-	switch k {
-	case fieldWord, fieldAddr, fieldPeer, fieldPort, fieldStamp, fieldISO, fieldStatus, fieldBytes, fieldMethod, fieldProto,
-		fieldEpoch, fieldMillisEpoch, fieldServer, fieldSeconds, fieldMillis, fieldMicros:
-		return true
-	}
-	return false
+	// first: it is of the segment that is read in one place only.
+	first bool
 }
 
 // formatText has the texts of a line's fields.
-type formatText [numFields]string
+type formatText struct {
+	of [numFields]string
+	// long: somewhere a client's word would have been too long to be read.
+	long bool
+}
 
 // match reads a segment at i and returns its end, -1 if it is not there.
 func matchFormat(seg []formatPart, s string, i int, out *formatText) int {
@@ -104,7 +65,7 @@ func matchFormat(seg []formatPart, s string, i int, out *formatText) int {
 			if !ok {
 				return -1
 			}
-			out[p.field] = text
+			out.of[p.field] = text
 			i = len(s) - len(rest) - 1 // the quote is part of the text that follows
 			continue
 		}
@@ -112,13 +73,21 @@ func matchFormat(seg []formatPart, s string, i int, out *formatText) int {
 			if len(s)-i < 26 {
 				return -1
 			}
-			out[p.field] = s[i : i+26]
+			if out.of[p.field] = s[i : i+26]; !p.field.fits(out.of[p.field]) {
+				return -1
+			}
 			i += 26
 			continue
 		}
-		end := i
-		for end < len(s) && end-i < maxToken && s[end] > ' ' && s[end] != '"' && (p.field != fieldAddr && p.field != fieldPeer || class(elemSock, s[end])) {
+		end, stop := i, len(s)
+		if !p.first {
+			stop = min(stop, i+maxToken)
+		}
+		for end < stop && s[end] > ' ' && (p.field != fieldAddr && p.field != fieldPeer || class(elemSock, s[end])) {
 			end++
+		}
+		if end == stop && end < len(s) && p.field.word() {
+			out.long = true
 		}
 		if k+1 < len(seg) {
 			next := seg[k+1].text // fixed text stands between two fields
@@ -126,17 +95,17 @@ func matchFormat(seg []formatPart, s string, i int, out *formatText) int {
 				// as it should
 			} else if p.field == fieldAddr || p.field == fieldPeer {
 				// "ADDR:PORT": the address has colons as well.
-				if n := strings.LastIndex(s[i:end], next); n > 0 {
+				if n := strings.LastIndex(s[i:min(end+len(next), len(s))], next); n > 0 {
 					end = i + n
 				}
 			} else if n := strings.Index(s[i:min(end+len(next), len(s))], next); n >= 0 {
 				end = i + n
 			}
 		}
-		if end == i && !p.blank {
+		if end == i && !p.blank || end > i && !p.field.fits(s[i:end]) {
 			return -1
 		}
-		out[p.field] = s[i:end]
+		out.of[p.field] = s[i:end]
 		i = end
 	}
 	return i
@@ -182,26 +151,31 @@ func (p *Parser) format(f *LogFormat, line string, ev *sentinel.Event) bool {
 		return false
 	}
 	stop := len(line)
+	scratch := formatText{long: text.long}
 	for k := n; k > 0; k-- {
-		if high[k] = f.findLast(k, line, low[k], stop); high[k] < 0 {
+		if high[k] = f.findLast(k, line, low[k], stop, &scratch); high[k] < 0 {
 			return false
 		}
 		stop = high[k]
 	}
 	for k, field := range f.between {
-		text[field] = line[ends[k]:low[k+1]]
+		text.of[field] = line[ends[k]:low[k+1]]
 	}
 	if f.peerText(&text) == "-" { // every request has a peer
 		return false
 	}
 	f.times(p, &text, ev)
 	f.request(&text, ev)
-	ev.User = f.plain(dash(text[fieldUser]))
+	ev.User = f.plain(dash(text.of[fieldUser]))
 	ev.Type, ev.SourceType = sentinel.EventHTTPAccess, sentinel.TypeNginx
 	if p.cfg.Type == sentinel.TypeApache {
 		ev.SourceType = sentinel.TypeApache
 	}
-	f.address(p, &text, low[f.peer] == high[f.peer], f.header >= 0 && low[f.header] == high[f.header], ev)
+	// In a line that was cut, and beside words that were not read, a segment may
+	// have stood elsewhere.
+	whole := !scratch.long && len(line) < sentinel.MaxLine
+	sure := func(k int) bool { return k == 0 || k > 0 && whole && low[k] == high[k] }
+	f.address(p, &text, sure(f.peer), sure(f.client), sure(f.header), ev)
 	return true
 }
 
@@ -216,63 +190,63 @@ func (f *LogFormat) plain(s string) string {
 // times takes the stamp and the time taken.
 func (f *LogFormat) times(p *Parser, text *formatText, ev *sentinel.Event) {
 	switch {
-	case text[fieldStamp] != "":
-		ev.Time, _ = p.clfStamp(text[fieldStamp])
-	case text[fieldISO] != "":
-		ev.Time, _ = p.isoStamp(text[fieldISO])
-	case text[fieldEpoch] != "":
-		ev.Time = epoch(text[fieldEpoch])
-	case len(text[fieldMillisEpoch]) > 3:
-		ms := text[fieldMillisEpoch]
+	case text.of[fieldStamp] != "":
+		ev.Time, _ = p.clfStamp(text.of[fieldStamp])
+	case text.of[fieldISO] != "":
+		ev.Time, _ = p.isoStamp(text.of[fieldISO])
+	case text.of[fieldEpoch] != "":
+		ev.Time = epoch(text.of[fieldEpoch])
+	case len(text.of[fieldMillisEpoch]) > 3:
+		ms := text.of[fieldMillisEpoch]
 		ev.Time = epoch(ms[:len(ms)-3])
 	}
 	switch h := &ev.HTTP; {
-	case text[fieldMicros] != "":
-		h.Duration = duration(text[fieldMicros], time.Microsecond)
-	case text[fieldMillis] != "":
-		h.Duration = duration(text[fieldMillis], time.Millisecond)
+	case text.of[fieldMicros] != "":
+		h.Duration = duration(text.of[fieldMicros], time.Microsecond)
+	case text.of[fieldMillis] != "":
+		h.Duration = duration(text.of[fieldMillis], time.Millisecond)
 	default:
-		h.Duration = duration(text[fieldSeconds], time.Second)
+		h.Duration = duration(text.of[fieldSeconds], time.Second)
 	}
 }
 
 // request takes what was asked for and answered.
 func (f *LogFormat) request(text *formatText, ev *sentinel.Event) {
 	h := &ev.HTTP
-	host := dash(text[fieldVhost])
+	host := dash(text.of[fieldVhost])
 	switch {
-	case text[fieldRequest] != "" && f.json:
-		requestLine(plain(text[fieldRequest]), h)
-	case text[fieldRequest] != "":
-		requestLine(text[fieldRequest], h)
+	case text.of[fieldRequest] != "" && f.json:
+		requestLine(plain(text.of[fieldRequest]), h)
+	case text.of[fieldRequest] != "":
+		requestLine(text.of[fieldRequest], h)
 	default:
-		h.Method, h.Proto, h.Malformed = text[fieldMethod], dash(text[fieldProto]), false
-		h.Target = f.plain(text[fieldTarget])
-		if url := text[fieldURL]; h.Target == "" && url != "" {
+		h.Method, h.Proto, h.Malformed = text.of[fieldMethod], dash(text.of[fieldProto]), false
+		h.Target = f.plain(text.of[fieldTarget])
+		if url := text.of[fieldURL]; h.Target == "" && url != "" {
 			if i := strings.IndexByte(url, '/'); i >= 0 {
 				host, h.Target = url[:i], f.plain(url[i:])
 			}
 		}
 		if h.Target == "" {
-			h.Target = f.plain(text[fieldPath])
+			h.Target = f.plain(text.of[fieldPath])
 		}
 		h.Path, h.Query, _ = strings.Cut(h.Target, "?")
-		if q := dash(text[fieldQuery]); h.Query == "" && q != "" {
+		if q := dash(text.of[fieldQuery]); h.Query == "" && q != "" {
 			h.Query = f.plain(strings.TrimPrefix(q, "?"))
 		}
 	}
-	if v, ok := atoi(text[fieldStatus]); ok && v <= 999 {
+	if v, ok := atoi(text.of[fieldStatus]); ok && v <= 999 {
 		h.Status = v
 	}
-	if v, ok := atoi(text[fieldBytes]); ok {
+	if v, ok := atoi(text.of[fieldBytes]); ok {
 		h.Bytes = int64(v)
 	}
-	h.Referer, h.UserAgent = f.plain(dash(text[fieldReferer])), f.plain(dash(text[fieldAgent]))
+	h.Referer, h.UserAgent = f.plain(dash(text.of[fieldReferer])), f.plain(dash(text.of[fieldAgent]))
 	if host == "" {
-		host = dash(text[fieldHost])
+		host = dash(text.of[fieldHost])
 	}
 	if host == "" {
-		host = dash(text[fieldServer])
+		host = dash(text.of[fieldServer])
 	}
 	h.Host = host
 }
@@ -315,14 +289,15 @@ func duration(s string, unit time.Duration) time.Duration {
 // peerText is what stands in the place of the peer's address.
 func (f *LogFormat) peerText(text *formatText) string {
 	if f.real {
-		return text[fieldPeer]
+		return text.of[fieldPeer]
 	}
-	return text[fieldAddr]
+	return text.of[fieldAddr]
 }
 
 // address takes the client's address: the peer's, or behind a trusted one that of
-// the header, or what the server itself made of the header.
-func (f *LogFormat) address(p *Parser, text *formatText, sure, sureHeader bool, ev *sentinel.Event) {
+// the header, or what the server itself made of the header. The flags say whose
+// place in the line is certain.
+func (f *LogFormat) address(p *Parser, text *formatText, sure, sureClient, sureHeader bool, ev *sentinel.Event) {
 	if !sure {
 		return
 	}
@@ -331,17 +306,17 @@ func (f *LogFormat) address(p *Parser, text *formatText, sure, sureHeader bool, 
 		ev.SrcIP = netip.Addr{}
 		return
 	}
-	if port, ok := parsePort(text[fieldPort]); ok {
+	if port, ok := parsePort(text.of[fieldPort]); ok {
 		ev.SrcPort = port
 	}
 	if len(p.cfg.TrustedProxies) == 0 {
 		return
 	}
-	switch header := dash(text[fieldForwarded]); {
+	switch header := dash(text.of[fieldForwarded]); {
 	case header != "" && sureHeader:
 		p.forwarded(header, ev)
-	case f.real && text[fieldAddr] != "":
-		p.forwarded(text[fieldAddr], ev)
+	case f.real && sureClient && text.of[fieldAddr] != "":
+		p.forwarded(text.of[fieldAddr], ev)
 	}
 }
 
@@ -369,20 +344,19 @@ func (f *LogFormat) find(k int, line string, i int, out *formatText) (at, end in
 
 // findLast returns the last place from low on where segment k can stand and end
 // at stop or before, at the end of the line for the last one.
-func (f *LogFormat) findLast(k int, line string, low, stop int) int {
+func (f *LogFormat) findLast(k int, line string, low, stop int, out *formatText) int {
 	seg := f.segments[k]
 	if len(seg) == 0 {
 		return len(line)
 	}
 	last := k == len(f.segments)-1
-	var scratch formatText
 	for i := stop; i >= low; {
 		n := strings.LastIndex(line[low:i], seg[0].text)
 		if n < 0 {
 			return -1
 		}
 		n += low
-		if end := matchFormat(seg, line[:stop], n, &scratch); end >= 0 && (!last || end == len(line)) {
+		if end := matchFormat(seg, line[:stop], n, out); end >= 0 && (!last || end == len(line)) {
 			return n
 		}
 		i = n + len(seg[0].text) - 1

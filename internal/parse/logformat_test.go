@@ -91,14 +91,17 @@ func TestLogFormat(t *testing.T) {
 func TestLogFormatFaults(t *testing.T) {
 	for format, want := range map[string]string{
 		"": "empty",
-		`$http_x_forwarded_for $status "$request"`: "only X-Forwarded-For",
-		`$remote_addr$status "$request"`:           "between",
-		`$status "$request"`:                       "no address",
-		`$remote_addr $status`:                     "no request",
-		`$remote_addr "$request"`:                  "no status",
-		`$remote_addr $ $status`:                   "without a name",
-		`%h %{x "%r" %>s`:                          "without a name",
-		strings.Repeat("x", maxFormat+1):           "longer",
+		`$http_x_forwarded_for $status "$request"`:                           "only X-Forwarded-For",
+		`$remote_addr$status "$request"`:                                     "between",
+		`$status "$request"`:                                                 "no address",
+		`$remote_addr:$http_host $request $status`:                           "parts of it",
+		`escape=none '$remote_addr $uri $status'`:                            "whole lines",
+		`escape=none '$remote_addr ${remote_user} "$request" $status'`:       "whole lines",
+		`$remote_addr $status`:                                               "no request",
+		`$remote_addr "$request"`:                                            "no status",
+		`$remote_addr $ $status`:                                             "without a name",
+		`%h %{x "%r" %>s`:                                                    "without a name",
+		strings.Repeat("x", maxFormat+1):                                     "longer",
 		`$remote_addr "$request" $status` + strings.Repeat(" $cookie_a", 40): "parts",
 		`$remote_addr "$request" $status` + strings.Repeat(" $cookie_a", 10): "free text",
 	} {
@@ -123,6 +126,43 @@ func TestOtherThanTheFormat(t *testing.T) {
 		if p.Parse(line, arrival, arrival, &ev); ev.SrcIP.IsValid() {
 			t.Errorf("%s is from %v", line, ev.SrcIP)
 		}
+	}
+}
+
+// Lines that a reader could take for those of another peer: whose address they
+// have, or that none is certain.
+func TestForgedFormatLines(t *testing.T) {
+	const apache = `%{begin:msec}t %v %a %u %m %U%q %H %>s %{ms}T "%{USER-AGENT}i"`
+	for _, c := range []struct{ name, format, line, want string }{
+		{"text in the place of the time", apache, `x x 8.8.8.8 x GET x HTTP/1.1 404 x \"x\" bob 2001:db8:77::7c 8.8.8.88.8.8.8]  port  ID 8.8.8.8 GET \" 200 1 \"-\" \"-\", client: , rip= port 1' failed for ' HTTP/1.1 404 bob "bob"`, ""},
+		{"text in the place of the time, a number behind", apache, `x x 8.8.8.8 x GET x HTTP/1.1 404 x \"x\" bob 2001:db8:77::c1 8.8.8.88.8.8.88.8.8.8 GET bob HTTP/1.1 404 7 "error: "`, ""},
+		{"text in the place of the number", apache, `1772366398000 - 198.51.100.7 bob GET /x HTTP/1.1 404 8.8.8.8 "ua"`, ""},
+		{"no address in the place of the peer", apache, `1772366398000 x x 8.8.8.8 x GET x HTTP/1.1 404 7 "ua"`, ""},
+		{"the client's words behind", apache, `1772366398000 - 198.51.100.7 - 8.8.8.8 x GET x HTTP/1.1 404 7 GET /x HTTP/1.1 404 7 "ua"`, "198.51.100.7"},
+		{"a request without a host", `$http_x_forwarded_for $host $remote_addr $status $request_uri`, `a b 8.8.8.8 200  198.51.100.7 404 /x`, ""},
+		{"a host with a quote", `escape=none '$http_x_forwarded_for $host $remote_addr $status $request_uri'`, `a b 8.8.8.8 200 h"h 198.51.100.7 404 /x`, ""},
+		{"a long host", `$http_x_forwarded_for $host $remote_addr $status $request_uri`, `a b 8.8.8.8 200 ` + strings.Repeat("h", maxToken+1) + ` 198.51.100.7 404 /x`, ""},
+		{"a long host in front", `$host $remote_addr $status $request_uri`, strings.Repeat("h", maxToken+1) + ` 198.51.100.7 404 /x`, "198.51.100.7"},
+		{"a method with a separator", `%m|%a|%u|%U|%>s`, `GET|8.8.8.8|x|198.51.100.7|bob|/x|404`, ""},
+		{"a method without one", `%m|%a|%u|%U|%>s`, `GET|198.51.100.7|bob|/x|404`, "198.51.100.7"},
+		{"a cut line", `$http_x_forwarded_for $remote_addr $status $request_uri`, `a 8.8.8.8 200 ` + strings.Repeat("a", sentinel.MaxLine-14), ""},
+		{"a long line", `$http_x_forwarded_for $remote_addr $status $request_uri`, `a 198.51.100.7 200 /` + strings.Repeat("a", sentinel.MaxLine-30), "198.51.100.7"},
+		{"a trusted proxy, the client in two places", `$realip_remote_addr $http_x_forwarded_for $remote_addr $status $request_uri`, `10.0.0.5 a 8.8.8.8 200 198.51.100.7 404 /x`, "10.0.0.5"},
+		{"a trusted proxy, the client in one place", `$realip_remote_addr $http_x_forwarded_for $remote_addr $status $request_uri`, `10.0.0.5 a 198.51.100.7 404 /x`, "198.51.100.7"},
+		{"a colon and a space", `$remote_addr: $request_uri $status`, `2001:db8::17: /x 404`, "2001:db8::17"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, err := ParseLogFormat(c.format)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := New(Config{Type: sentinel.TypeApache, Formats: []*LogFormat{f}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+			var ev sentinel.Event
+			p.Parse(c.line, arrival, arrival, &ev)
+			if got := ev.SrcIP; got.IsValid() != (c.want != "") || c.want != "" && got.String() != c.want {
+				t.Errorf("%.300s\nis from %v, want %q", c.line, got, c.want)
+			}
+		})
 	}
 }
 
