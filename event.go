@@ -148,7 +148,8 @@ type Event struct {
 	Source     string
 	SourceType SourceType
 	Type       EventType
-	// Raw is the whole line; Message the text after the header.
+	// Raw is the whole line, of a container's log the line that the program wrote,
+	// without the runtime's JSON or stamp around it; Message the text after the header.
 	Raw, Message string
 	// Repeat is how often the event happened, at least 1 ("message repeated 3
 	// times" gives 3).
