@@ -159,8 +159,8 @@ func clone(x []float64) []float64 { return append([]float64(nil), x...) }
 
 func FuzzCalibration(f *testing.F) {
 	var c Calibration
-	for i := range 1000 {
-		if i == 10 || i == 999 {
+	for i := range bulkPoints + 2 {
+		if i == 10 || i > bulkPoints {
 			data, _ := c.MarshalBinary()
 			f.Add(data)
 		}
@@ -175,11 +175,11 @@ func FuzzCalibration(f *testing.F) {
 		if err != nil || !bytes.Equal(again, data) {
 			t.Fatalf("it is stored in another way: %v", err)
 		}
-		for i := range 600 {
+		for i := range leastScores + 1 {
 			if p := c.P(float64(i)); !(p > 0 && p <= 1) {
 				t.Fatalf("P = %g", p)
 			}
-			c.Quantile(float64(i) / 600)
+			c.Quantile(float64(i) / leastScores)
 			c.Add(float64(i))
 		}
 	})
