@@ -100,7 +100,7 @@ func (a *app) coverage(rows []coveredTechnique, n int) {
 		} else {
 			covered++
 		}
-		t.add(cell{tactic, styleBold}, cell{r.ID, st}, cell{r.Name, st}, cell{thousands(len(r.Rules)), st}, plain(strings.Join(r.Rules, ", ")))
+		t.add(cell{tactic, styleBold}, cell{r.ID, st}, cell{r.Name, st}, cell{thousands(len(r.Rules)), st}, plain(someOf(r.Rules)))
 	}
 	t.print(s)
 	s.printf("\n  %s with rules, of %s\n", plural(covered, "technique"), plural(n, "rule"))
@@ -128,4 +128,15 @@ func navigatorLayer(rows []coveredTechnique) any {
 		"techniques": cells,
 		"gradient":   map[string]any{"colors": []string{"#dbeafe", "#1d4ed8"}, "minValue": 0, "maxValue": most},
 	}
+}
+
+// namesShown is how many rules a line of the table names.
+const namesShown = 4
+
+// someOf names the first of a list, and how many more there are.
+func someOf(list []string) string {
+	if len(list) <= namesShown {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:namesShown], ", "), len(list)-namesShown)
 }
