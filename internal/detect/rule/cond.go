@@ -124,6 +124,7 @@ type leaf struct {
 	set   map[string]struct{}
 	multi *finder
 	nets  *netSet
+	edges *edges
 }
 
 // key returns a text that is equal for leaves that mean the same.

@@ -29,7 +29,10 @@ func (l *leaf) prepare() {
 		l.names = nameMask(l.numbers)
 	case l.op == opCIDR:
 		l.nets = newNetSet(l.prefixes)
-	case l.all || l.cased || len(l.texts) < many:
+	case l.all || len(l.texts) < many:
+	case l.op == opStartsWith || l.op == opEndsWith:
+		l.edges = newEdges(l.op, l.texts)
+	case l.cased:
 	case l.op == opEquals:
 		l.set = make(map[string]struct{}, len(l.texts))
 		for _, s := range l.texts {
@@ -290,6 +293,8 @@ func (m *Matcher) testText(l *leaf, s string) bool {
 		return l.multi.contains(s)
 	case l.set != nil && m.inSet(l, s):
 		return true
+	case l.edges != nil:
+		return m.hasEdge(l, s)
 	}
 	first := 0
 	if l.set != nil {
