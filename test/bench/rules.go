@@ -64,6 +64,8 @@ func ruleSet(shipped []*rule.Rule, n int) ([]*rule.Rule, error) {
 	out := slices.Clone(shipped)
 	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	if n <= len(out) {
+		// A sequence may name a rule that is not chosen.
+		slices.SortStableFunc(out, func(a, b *rule.Rule) int { return steps(a) - steps(b) })
 		return out[:n], nil
 	}
 	var text strings.Builder
@@ -75,6 +77,14 @@ func ruleSet(shipped []*rule.Rule, n int) ([]*rule.Rule, error) {
 		return nil, err
 	}
 	return append(out, more...), nil
+}
+
+// steps is how many steps the sequence of a rule has.
+func steps(r *rule.Rule) int {
+	if r.Sequence == nil {
+		return 0
+	}
+	return len(r.Sequence.Steps)
 }
 
 // withSigma shows what rules of others cost beside the shipped ones.
