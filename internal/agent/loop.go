@@ -56,7 +56,8 @@ type feed struct {
 	counts *lineCounts
 	cfg    *config.Config // the configuration it was made for
 	book   *formatBook    // and the formats known then
-	guard  *proxyGuard    // nil where the proxies are configured
+	kind   sentinel.SourceType
+	guard  *proxyGuard // nil where the proxies are configured
 }
 
 // loop is the engine's goroutine: batches, calls and the passing of time. It
@@ -216,7 +217,8 @@ func (a *Agent) takeEffect() {
 func (a *Agent) feed(b sentinel.Batch) *feed {
 	f := a.feeds[b.Source]
 	cfg, book := a.config(), a.formats.Load()
-	if f != nil && f.cfg == cfg && f.book == book {
+	// A batch that was read before a reload still has the type of before.
+	if f != nil && f.cfg == cfg && f.book == book && f.kind == b.Type {
 		return f
 	}
 	if f == nil {
@@ -226,7 +228,7 @@ func (a *Agent) feed(b sentinel.Batch) *feed {
 		}
 		a.feeds[b.Source] = f
 	}
-	f.cfg, f.book = cfg, book
+	f.cfg, f.book, f.kind = cfg, book, b.Type
 	pc := parse.Config{Type: b.Type, Location: time.Local}
 	s, ok := sourceConfig(cfg, b.Source)
 	if ok {
