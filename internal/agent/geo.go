@@ -170,14 +170,7 @@ func (p *api) changePlace(ctx context.Context, peer control.Peer, q control.Allo
 	known := slices.ContainsFunc(stored, func(e store.AllowPlace) bool { return e.Place == q.Place })
 	configured := slices.Contains(a.config().Response.WhitelistPlaces, q.Place)
 	now := time.Now()
-	act := sentinel.Action{
-		ID: newID(now), Created: now, Type: kind.String(), Status: store.StatusDone, Reason: q.Place.String(),
-		Origin: sentinel.OriginCLI, Actor: peer.String(),
-	}
-	if q.Reason != "" {
-		act.Reason += ": " + q.Reason
-	}
-	r := store.Results{Actions: []sentinel.Action{act}, Durable: true}
+	r := allowResults(now, peer, kind, q.Place.String(), q.Reason)
 	switch {
 	case kind == sentinel.OrderAllow && (known || configured):
 		return nil, control.Errorf(control.CodeRefused, "%s is on the whitelist already", q.Place)
@@ -209,11 +202,7 @@ func (p *api) changePlace(ctx context.Context, peer control.Peer, q control.Allo
 		Entry:   control.AllowEntry{Place: q.Place, Kind: string(decide.KindUser), Reason: q.Reason, Actor: peer.String(), Added: now, Removable: true},
 		Changed: true, Unblocked: []sentinel.BlockRecord{},
 	}
-	for _, b := range before {
-		if !slices.ContainsFunc(after, func(c sentinel.BlockRecord) bool { return c.Prefix == b.Prefix }) {
-			out.Unblocked = append(out.Unblocked, b)
-		}
-	}
+	out.Unblocked = append(out.Unblocked, nowFree(before, after)...)
 	countries, networks := a.geo.Knows()
 	if kind == sentinel.OrderAllow && (q.Place.Country != "" && !countries || q.Place.ASN != 0 && !networks) {
 		out.Note = "no database knows countries or networks of that kind now: nobody is protected by it until there is one (sentinelctl geo)"

@@ -109,14 +109,7 @@ func (p *api) changeName(ctx context.Context, peer control.Peer, q control.Allow
 	known := slices.ContainsFunc(stored, func(n store.AllowName) bool { return n.Name == q.Name })
 	configured := slices.Contains(a.config().Response.WhitelistNames, q.Name)
 	now := time.Now()
-	act := sentinel.Action{
-		ID: newID(now), Created: now, Type: kind.String(), Status: store.StatusDone, Reason: "name " + q.Name,
-		Origin: sentinel.OriginCLI, Actor: peer.String(),
-	}
-	if q.Reason != "" {
-		act.Reason += ": " + q.Reason
-	}
-	r := store.Results{Actions: []sentinel.Action{act}, Durable: true}
+	r := allowResults(now, peer, kind, "name "+q.Name, q.Reason)
 	switch {
 	case kind == sentinel.OrderAllow && (known || configured):
 		return nil, control.Errorf(control.CodeRefused, "%s is on the whitelist already", q.Name).WithHint("sentinelctl whitelist list shows its addresses")
@@ -158,13 +151,31 @@ func (p *api) changeName(ctx context.Context, peer control.Peer, q control.Allow
 		if err := a.do(ctx, func() { after = records(p.engine.Decider().Blocks()) }); err != nil {
 			return nil, err
 		}
-		for _, b := range before {
-			if !slices.ContainsFunc(after, func(c sentinel.BlockRecord) bool { return c.Prefix == b.Prefix }) {
-				out.Unblocked = append(out.Unblocked, b)
-			}
-		}
+		out.Unblocked = append(out.Unblocked, nowFree(before, after)...)
 	}
 	return out, nil
+}
+
+// allowResults begins what is to be stored when a person changes the whitelist:
+// with the row of the audit trail.
+func allowResults(now time.Time, peer control.Peer, kind sentinel.OrderKind, what, reason string) store.Results {
+	if reason != "" {
+		what += ": " + reason
+	}
+	return store.Results{Durable: true, Actions: []sentinel.Action{{
+		ID: newID(now), Created: now, Type: kind.String(), Status: store.StatusDone, Reason: what,
+		Origin: sentinel.OriginCLI, Actor: peer.String(),
+	}}}
+}
+
+// nowFree are the blocks of before that are no more.
+func nowFree(before, after []sentinel.BlockRecord) (out []sentinel.BlockRecord) {
+	for _, b := range before {
+		if !slices.ContainsFunc(after, func(c sentinel.BlockRecord) bool { return c.Prefix == b.Prefix }) {
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 // lookedUp waits for a moment until a name was looked up.
