@@ -28,9 +28,10 @@ var layers = map[string][]string{
 	"internal/parse":          {""},
 	"internal/detect/rule":    {""},
 	"internal/detect/sigma":   {"", "internal/detect/rule"},
-	"internal/detect":         {"", "internal/detect/rule"},
+	"internal/detect":         {"", "internal/detect/rule", "internal/detect/keyed"},
+	"internal/detect/keyed":   {},
 	"internal/decide":         {""},
-	"internal/detect/anomaly": {""},
+	"internal/detect/anomaly": {"", "internal/detect/keyed"},
 	"internal/detect/profile": {""},
 	"internal/engine":         {"", "internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/anomaly", "internal/detect/profile", "internal/detect/payload", "internal/decide", "models"},
 	"internal/detect/payload": {"", "internal/detect/anomaly"},
@@ -85,7 +86,7 @@ var layers = map[string][]string{
 }
 
 // pure are the packages without input, output and clock.
-var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "internal/detect/payload", "internal/decide", "internal/engine"}
+var pure = []string{"internal/parse", "internal/detect", "internal/detect/rule", "internal/detect/sigma", "internal/detect/anomaly", "internal/detect/profile", "internal/detect/payload", "internal/detect/keyed", "internal/decide", "internal/engine"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "os/exec", "context", "log", "log/slog", "io/ioutil", "syscall"}
 

@@ -265,7 +265,7 @@ func TestSketchError(t *testing.T) {
 			e := tab.get(1, 0, 1)
 			for i := range n {
 				at := uint32(noon + i*400/n)
-				d.add(tab, e, h.word(uint64(run), uint64(i)), at, at, 1)
+				d.add(tab, e, h.Word(uint64(run), uint64(i)), at, at, 1)
 			}
 			err := float64(d.count(tab, e, 600, 0))/float64(n) - 1
 			sumErr += max(err, -err)
@@ -291,13 +291,13 @@ func TestSketchForgets(t *testing.T) {
 	}
 	e := tab.get(1, 0, 1)
 	for i := range uint32(500) {
-		d.add(tab, e, h.word(0, uint64(i)), noon+i/10, noon+600, 1)
+		d.add(tab, e, h.Word(0, uint64(i)), noon+i/10, noon+600, 1)
 	}
 	if n := d.count(tab, e, 600, 0); n < 440 {
 		t.Fatalf("%d values, want about 500", n)
 	}
 	for i := range uint32(10) { // one more a minute
-		d.add(tab, e, h.word(1, uint64(i)), noon+60*(i+1), noon+700, 1)
+		d.add(tab, e, h.Word(1, uint64(i)), noon+60*(i+1), noon+700, 1)
 	}
 	if n := d.count(tab, e, 600, 0); n > 12 {
 		t.Errorf("%d values ten minutes later, want about 10", n)

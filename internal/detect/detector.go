@@ -147,7 +147,7 @@ func (d *Detector) Observe(ev *sentinel.Event, m *rule.Matcher, matches []rule.M
 			continue
 		}
 		if key, ok := d.key(b.counter, ev, &d.none); ok {
-			key = d.hash.word(key, uint64(population(ev.Type)))
+			key = d.hash.Word(key, uint64(population(ev.Type)))
 			if b.wanted(key, d.asks(b.counter, matches), d.now.sec) {
 				d.touch(b.counter, key, ev, &d.none, d.repeat)
 			}

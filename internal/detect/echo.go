@@ -48,9 +48,9 @@ func (d *Detector) echo(ev *sentinel.Event, mt *rule.Match, addr netip.Addr) uin
 	if ev.HTTP.Target == "" {
 		return 0
 	}
-	key := d.hash.str(uint64(mt.Rule), ev.HTTP.Target)
-	key = d.hash.str(key, ev.HTTP.UserAgent)
-	key = d.hash.str(key, ev.HTTP.Referer)
+	key := d.hash.Str(uint64(mt.Rule), ev.HTTP.Target)
+	key = d.hash.Str(key, ev.HTTP.UserAgent)
+	key = d.hash.Str(key, ev.HTTP.Referer)
 	if !addr.IsValid() {
 		return key
 	}

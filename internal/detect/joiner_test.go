@@ -59,8 +59,8 @@ func TestJoinerForgets(t *testing.T) {
 	h := newHasher([2]uint64{1, 2})
 	// A flood of other connections: bounded, and the newest are known.
 	for i := range uint64(200_000) {
-		j.weight(h.word(0, i), sentinel.AuthStepInvalid, 1, noon+200+uint32(i/1000), false)
-		if w := j.weight(h.word(0, i), sentinel.AuthStepFailed, 1, noon+200+uint32(i/1000), false); w != 0 {
+		j.weight(h.Word(0, i), sentinel.AuthStepInvalid, 1, noon+200+uint32(i/1000), false)
+		if w := j.weight(h.Word(0, i), sentinel.AuthStepFailed, 1, noon+200+uint32(i/1000), false); w != 0 {
 			t.Fatalf("connection %d: the second line counts %d", i, w)
 		}
 	}

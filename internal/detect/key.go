@@ -55,24 +55,24 @@ func (d *Detector) field(seed uint64, f rule.Field, ev *sentinel.Event, mt *rule
 		return d.hash.addr(seed, ev.PeerIP, v4, v6), ev.PeerIP.IsValid()
 	case rule.User:
 		if mt.User != "" {
-			return d.hash.str(seed, mt.User), true
+			return d.hash.Str(seed, mt.User), true
 		}
-		return d.hash.str(seed, ev.User), ev.User != ""
+		return d.hash.Str(seed, ev.User), ev.User != ""
 	case rule.DstPort:
-		return d.hash.word(seed, uint64(ev.DstPort)), ev.DstPort != 0
+		return d.hash.Word(seed, uint64(ev.DstPort)), ev.DstPort != 0
 	case rule.SrcPort:
-		return d.hash.word(seed, uint64(ev.SrcPort)), ev.SrcPort != 0
+		return d.hash.Word(seed, uint64(ev.SrcPort)), ev.SrcPort != 0
 	case rule.PID:
-		return d.hash.word(seed, uint64(ev.PID)), ev.PID != 0
+		return d.hash.Word(seed, uint64(ev.PID)), ev.PID != 0
 	case rule.HTTPStatus:
-		return d.hash.word(seed, uint64(ev.HTTP.Status)), ev.HTTP.Status != 0
+		return d.hash.Word(seed, uint64(ev.HTTP.Status)), ev.HTTP.Status != 0
 	case rule.HTTPBytes:
-		return d.hash.word(seed, uint64(ev.HTTP.Bytes)), ev.HTTP.Bytes >= 0
+		return d.hash.Word(seed, uint64(ev.HTTP.Bytes)), ev.HTTP.Bytes >= 0
 	case rule.EventType:
-		return d.hash.word(seed, uint64(ev.Type)), true
+		return d.hash.Word(seed, uint64(ev.Type)), true
 	}
 	s := f.String(ev)
-	return d.hash.str(seed, s), s != ""
+	return d.hash.Str(seed, s), s != ""
 }
 
 // weight is how many events the line counts for a class of conditions: its
@@ -93,7 +93,7 @@ func (d *Detector) weight(class int, ev *sentinel.Event, mt *rule.Match) int {
 	if !addr.IsValid() && ev.PID == 0 {
 		return n
 	}
-	h := d.hash.str(d.classSeeds[class]+uint64(ev.PID), hostLabel(ev.Host))
+	h := d.hash.Str(d.classSeeds[class]+uint64(ev.PID), hostLabel(ev.Host))
 	h = d.hash.addr(h, addrOrZero(addr), 32, 128)
 	w := d.joiner.weight(h, ev.AuthStep, n, d.now.sec, ev.PID == 0)
 	if w == 0 {

@@ -95,7 +95,7 @@ func (d *Detector) whole(p *plan, hash uint64, sec uint32) (n int) {
 	key := d.hash.join(hash, p.all.seed)
 	for t := range sentinel.NumEventTypes {
 		if population(t) == t {
-			n = max(n, d.heldBy(p.all, d.hash.word(key, uint64(t)), p.window, sec))
+			n = max(n, d.heldBy(p.all, d.hash.Word(key, uint64(t)), p.window, sec))
 		}
 	}
 	return n

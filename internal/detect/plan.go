@@ -307,7 +307,7 @@ func (p *planner) counter(id counterID) *counter {
 		c = &counter{id: uint16(len(p.d.counters)), kind: id.kind, key: id.key, class: id.class}
 		c.name = fmt.Sprintf("%s by %s of %s, %s in %d s, %d, %s", counterNames[id.kind], id.key.name(), p.className(id.class),
 			id.value.Name(), id.window, id.capacity, id.leak)
-		c.seed = p.d.hash.str(0, c.name)
+		c.seed = p.d.hash.Str(0, c.name)
 		p.counters[id] = c
 		p.d.counters = append(p.d.counters, c)
 	}
@@ -324,9 +324,9 @@ func (p *planner) key(fields []rule.Field, v4, v6 int) *keyFn {
 		}
 	}
 	for _, f := range fields {
-		k.seed = p.d.hash.word(k.seed, uint64(f))
+		k.seed = p.d.hash.Word(k.seed, uint64(f))
 	}
-	k.seed = p.d.hash.word(k.seed, uint64(k.v4)<<8|uint64(k.v6))
+	k.seed = p.d.hash.Word(k.seed, uint64(k.v4)<<8|uint64(k.v6))
 	p.keys = append(p.keys, k)
 	return k
 }
@@ -372,7 +372,7 @@ func maskBits(bits, most, unset int) int {
 // newClass makes a class of conditions known by a name.
 func (p *planner) newClass(name string) int {
 	p.names = append(p.names, name)
-	p.d.classSeeds = append(p.d.classSeeds, p.d.hash.str(0, name))
+	p.d.classSeeds = append(p.d.classSeeds, p.d.hash.Str(0, name))
 	return len(p.names) - 1
 }
 

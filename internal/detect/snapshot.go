@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/keyed"
 )
 
 // A snapshot is a detector's memory as bytes: all integers little-endian or, if
@@ -54,7 +56,7 @@ func (d *Detector) AppendSnapshot(b []byte) []byte {
 	b = slices.Grow(b, 16<<10+40*d.table.len+blockBytes*d.table.blocks.used)
 	b = append(b, snapshotMagic...)
 	b = append(b, snapshotVersion)
-	for _, k := range [3]uint64{d.hash.k0, d.hash.k1, d.hash.k2} {
+	for _, k := range [3]uint64{d.hash.K0, d.hash.K1, d.hash.K2} {
 		b = binary.LittleEndian.AppendUint64(b, k)
 	}
 	b = binary.AppendUvarint(b, uint64(len(d.counters)))
@@ -99,7 +101,7 @@ func (d *Detector) load(r *savedReader) error {
 	if string(r.bytes(len(snapshotMagic))) != snapshotMagic || r.byte() != snapshotVersion {
 		return errSnapshot
 	}
-	hash := hasher{r.u64(), r.u64(), r.u64()}
+	hash := hasher{keyed.Hash{K0: r.u64(), K1: r.u64(), K2: r.u64()}}
 	*d = *newDetector(d.set, d.cfg, hash)
 	byName := d.countersByName()
 	n := r.num(maxSavedCounters)

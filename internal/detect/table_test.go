@@ -48,13 +48,13 @@ func TestFloodOfOneHitKeys(t *testing.T) {
 	hits := 0
 	for i := range flood {
 		if i%50_000 == 0 { // the slow attacker
-			e := tab.get(h.word(0, 1), 0, 1)
+			e := tab.get(h.Word(0, 1), 0, 1)
 			s.add(tab, e, noon+uint32(i/1000), noon+uint32(i/1000), 1)
 			if hits++; hits >= 15 && !s.reached(tab, e, 15, 86400) {
 				t.Fatalf("after %d keys the slow attacker's %d hits are not all known", i, hits)
 			}
 		}
-		e := tab.get(h.word(1, i), 0, 1)
+		e := tab.get(h.Word(1, i), 0, 1)
 		s.add(tab, e, noon+uint32(i/1000), noon+uint32(i/1000), 1)
 	}
 	if tab.len > tab.limit || tab.evicted < flood-uint64(tab.limit)-1 {
@@ -69,13 +69,13 @@ func TestFloodOfOneHitKeys(t *testing.T) {
 func TestFloodOfTwoHitKeys(t *testing.T) {
 	tab := newTable(1<<12, 1<<12, 1)
 	h := newHasher([2]uint64{3, 4})
-	own := h.word(0, 1)
+	own := h.Word(0, 1)
 	for range 200 {
 		tab.get(own, 0, 1).inline[3] = 77
 	}
 	for i := range uint64(20_000) {
-		tab.get(h.word(1, i), 0, 1)
-		tab.get(h.word(1, i), 0, 1)
+		tab.get(h.Word(1, i), 0, 1)
+		tab.get(h.Word(1, i), 0, 1)
 	}
 	if e := tab.find(own); e == nil || e.inline[3] != 77 {
 		t.Error("the key that was hit 200 times is gone")
@@ -87,7 +87,7 @@ func TestBlocksRunOut(t *testing.T) {
 	s := stamps{cap: 60, window: 86400}
 	h := newHasher([2]uint64{3, 4})
 	for i := range uint64(5000) {
-		e := tab.get(h.word(1, i), 0, 1)
+		e := tab.get(h.Word(1, i), 0, 1)
 		s.add(tab, e, noon, noon, 60)
 		if e.n == 0 || !s.reached(tab, e, 4, 10) {
 			t.Fatalf("key %d: its stamps are lost (%d held)", i, e.n)
@@ -103,14 +103,14 @@ func BenchmarkTableHit(b *testing.B) {
 	h := newHasher([2]uint64{3, 4})
 	s := stamps{cap: 15, window: 86400}
 	for i := range uint64(100_000) {
-		tab.get(h.word(1, i), 0, 1)
+		tab.get(h.Word(1, i), 0, 1)
 	}
 	at := uint32(noon)
 	i := uint64(0)
 	for b.Loop() {
 		i++
 		at += uint32(i & 1)
-		e := tab.get(h.word(1, i*7919%100_000), 0, 1)
+		e := tab.get(h.Word(1, i*7919%100_000), 0, 1)
 		s.add(tab, e, at, at, 1)
 	}
 }

@@ -62,16 +62,16 @@ func (w *twins) fresh(key uint64, source uint16, n int, at uint32) int {
 func (d *Detector) repeats(ev *sentinel.Event) int {
 	n := max(ev.Repeat, 1)
 	if ev.SourceType == sentinel.TypeAudit && ev.Message != "" {
-		h := d.hash.str(uint64(ev.Time.UnixMilli()), plainRecord(ev.Message))
-		return d.twins.fresh(h, uint16(d.hash.str(0, ev.Source)), n, d.now.sec)
+		h := d.hash.Str(uint64(ev.Time.UnixMilli()), plainRecord(ev.Message))
+		return d.twins.fresh(h, uint16(d.hash.Str(0, ev.Source)), n, d.now.sec)
 	}
 	if ev.Message == "" || ev.PID == 0 && ev.Program != "kernel" {
 		return n
 	}
 	// The journal drops spaces at the end.
-	h := d.hash.str(uint64(ev.PID), strings.TrimRight(ev.Message, " "))
-	h = d.hash.str(h, hostLabel(ev.Host))
-	return d.twins.fresh(h, uint16(d.hash.str(0, ev.Source)), n, d.now.sec)
+	h := d.hash.Str(uint64(ev.PID), strings.TrimRight(ev.Message, " "))
+	h = d.hash.Str(h, hostLabel(ev.Host))
+	return d.twins.fresh(h, uint16(d.hash.Str(0, ev.Source)), n, d.now.sec)
 }
 
 // plainRecord is an audit record without the names that the audit daemon adds

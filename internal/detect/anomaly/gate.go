@@ -1,5 +1,7 @@
 package anomaly
 
+import "github.com/sentinel-ai/sentinel-ai/internal/detect/keyed"
+
 // Whoever sends requests for weeks could teach that attacks are usual. So a
 // window is learned from only if it passes the gate: the shipped model, which
 // nobody teaches, finds nothing in it; no rule fired for the client on that day;
@@ -56,7 +58,7 @@ func (r *reservoir) offer(w remembered) {
 		return
 	}
 	r.rand += 0x9e3779b97f4a7c15
-	if i := scramble(r.rand, 0xd6e8feb86659fd93) % min(r.seen, reservoirMemory); i < reservoirSize {
+	if i := keyed.Mix(r.rand, 0xd6e8feb86659fd93) % min(r.seen, reservoirMemory); i < reservoirSize {
 		r.windows[i] = w
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/keyed"
 )
 
 // BinLength is how long each source is watched before it is compared with what
@@ -302,7 +303,7 @@ func (x *Series) address(ev *sentinel.Event, sec int64, path uint64, n uint32) {
 	b.addrs.events += n
 	b.addrs.count(hash, n)
 	// The rest is done once for each address in a bin.
-	mine := scramble(hash^x.salt, 2*uint64(x.open)+1)
+	mine := keyed.Mix(hash^x.salt, 2*uint64(x.open)+1)
 	place, tag := &x.set.recent[mine%recentPlaces], uint32(mine>>32)|1
 	if *place == tag {
 		return

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	sentinel "github.com/sentinel-ai/sentinel-ai"
+	"github.com/sentinel-ai/sentinel-ai/internal/detect/keyed"
 )
 
 // Config is what a Stage is made of.
@@ -380,7 +381,7 @@ const (
 
 // note keeps a line if it says more than the one that is there.
 func (p *samples) note(client uint64, v6 bool, ev *sentinel.Event, r *request) {
-	l := &p.lines[scramble(client, 0x9e3779b97f4a7c15)%sampleSlots]
+	l := &p.lines[keyed.Mix(client, 0x9e3779b97f4a7c15)%sampleSlots]
 	odd := r.e4 || r.e5 || r.post || r.special > r.length/8
 	if l.client == client && l.v6 == v6 && r.at-l.at < seconds[long] && (l.odd && !odd || l.odd == odd && l.length > 0 && r.at-l.at < 30) {
 		return
@@ -391,7 +392,7 @@ func (p *samples) note(client uint64, v6 bool, ev *sentinel.Event, r *request) {
 
 // of returns the line kept for a window, empty for none.
 func (p *samples) of(w *window) string {
-	l := &p.lines[scramble(w.client, 0x9e3779b97f4a7c15)%sampleSlots]
+	l := &p.lines[keyed.Mix(w.client, 0x9e3779b97f4a7c15)%sampleSlots]
 	if l.client != w.client || l.v6 != w.v6 || l.at < w.first || l.at > w.last {
 		return ""
 	}
